@@ -1,0 +1,59 @@
+# Every target does its own set-up: a fresh clone needs Python 3.11 or newer, git, OpenSSH and make, nothing else.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WHEEL := build/wheel
+# Tests, demo and benchmarks start tools by name, as a user would.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: setup test lint format docs model demo bench wheel test-wheel clean
+.DEFAULT_GOAL := test
+
+setup: $(INSTALLED)
+
+test: lint model
+	$(RUN) pytest -n auto
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/generate.py
+
+model: $(INSTALLED)
+	$(BIN)/promptops model fetch
+
+demo: model
+	$(RUN) python demo/run.py
+
+bench: model
+	$(RUN) python bench/run.py
+
+wheel: $(INSTALLED)
+	rm -rf dist $(WHEEL)
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m pip install -q --no-deps --no-index --target $(WHEEL) dist/*.whl
+
+# PYTHONPATH comes before the editable install, so the tests import what users will get.
+test-wheel: wheel model
+	$(RUN) PYTHONPATH="$(CURDIR)/$(WHEEL)" PROMPTOPS_TEST_WHEEL="$(CURDIR)/$(WHEEL)" pytest -n auto -p no:cacheprovider
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is not on PATH; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@for tool in git ssh-keygen; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH" >&2; exit 1; }; done
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
