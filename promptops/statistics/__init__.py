@@ -1,0 +1,1 @@
+"""Sequential statistics: pure functions on numbers."""
