@@ -1,0 +1,199 @@
+"""The part of Jinja2 that a template may use: it ends soon, fits in memory and gives the same text every time.
+
+Jinja2's own sandbox keeps a template away from Python's internals. It does not bound time or memory, and lets object
+addresses into the text; what could do either is left out here or metered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import DictLoader, StrictUndefined, Undefined, nodes
+from jinja2.filters import FILTERS
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import htmlsafe_json_dumps
+from jinja2.visitor import NodeTransformer
+
+from promptops.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import jinja2
+
+# Characters that one operator may make.
+MAX_TEXT = 4 << 20
+# Rounds of loops, included files and kilobytes of text made by operators, together, in one rendering.
+MAX_STEPS = 100_000
+_MAX_RANGE = 10_000
+
+# No macro, block, call or capture: each can double its own output any number of times.
+_ALLOWED = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Tuple, nodes.List, nodes.Dict,
+    nodes.Helper, nodes.Slice, nodes.CondExpr, nodes.Compare, nodes.BinExpr, nodes.UnaryExpr, nodes.Concat,
+    nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Call, nodes.If, nodes.For, nodes.Include,
+    nodes.Assign, nodes.With,
+)  # fmt: skip
+_FILTERS = (
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last",
+    "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
+    "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
+)  # fmt: skip
+_METHODS = (
+    "capitalize", "count", "cycle", "endswith", "find", "get", "items", "keys", "lower", "lstrip", "removeprefix",
+    "removesuffix", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "values",
+)  # fmt: skip
+
+
+class _Meter:
+    """What one rendering has left to spend."""
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+
+    def spend(self, steps: int = 1) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise InputError(f"template takes more than {MAX_STEPS:,} steps")
+
+    def text(self, length: int) -> None:
+        """Account for a text of ``length`` characters before it is made."""
+        if length > MAX_TEXT:
+            raise InputError(f"template makes a text of more than {MAX_TEXT:,} characters")
+        self.spend(1 + length // 1024)
+
+    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
+        for value in values:
+            self.spend()
+            yield value
+
+    def joined(self, values: Iterable[Any], separator: str = "") -> str:
+        texts = [str(printed(value)) for value in values]
+        self.text(sum(map(len, texts)) + len(separator) * len(texts))
+        return str(separator).join(texts)
+
+    def replaced(self, text: Any, old: str, new: str, count: int = -1) -> str:
+        text = str(text)
+        self.text(len(text) + (text.count(old) if count < 0 else count) * len(new))
+        return str(text.replace(old, new, count))
+
+    def added(self, left: Any, right: Any) -> None:
+        if isinstance(left, str) and isinstance(right, str):
+            self.text(len(left) + len(right))
+        elif isinstance(left, list) and isinstance(right, list):
+            self.spend(len(left) + len(right))
+        elif not all(isinstance(value, (int, float)) for value in (left, right)):
+            raise InputError("template adds things that are neither two numbers, two texts nor two lists")
+
+
+class _Rewriter(NodeTransformer):
+    """Send loops and text operators through the meter."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  Jinja2 dispatches on this name
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes, lineno=node.lineno)
+        return nodes.Filter(parts, "join", [], [], None, None, lineno=node.lineno)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """A Jinja2 environment for one rendering.
+
+    Args:
+        files: text of every file that may be included, by name.
+    """
+
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.meter = _Meter()
+        super().__init__(
+            loader=DictLoader(files),
+            undefined=StrictUndefined,
+            # Prompts are text, not HTML.
+            autoescape=False,
+            keep_trailing_newline=True,
+            cache_size=-1,
+            finalize=printed,
+        )
+        self.filters = {name: FILTERS[name] for name in _FILTERS}
+        self.filters |= {
+            "_counted": self.meter.counted,
+            "join": self.meter.joined,
+            "replace": self.meter.replaced,
+            "tojson": _json,
+        }
+        self.globals.clear()
+        self.globals["range"] = _bounded_range
+
+    def get_template(self, *args: Any, **options: Any) -> jinja2.Template:
+        """Return a template for one inclusion; includes that include twice would double without end."""
+        self.meter.spend()
+        return super().get_template(*args, **options)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        _restrict(tree)
+        _Rewriter().visit(tree)
+        # The nodes that were put in know no environment yet.
+        tree.set_environment(self)
+        return tree
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Return whether a template may read ``attr``: data, and the methods that stay within bounds."""
+        return super().is_safe_attribute(obj, attr, value) and (not callable(value) or attr in _METHODS)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        """Refuse ``str.format``: a width in it fills the memory."""
+        if super().wrap_str_format(value) is not None:
+            raise InputError("template calls format, which is not available")
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        """Return ``left operator right`` where the result stays small."""
+        if operator == "+":
+            self.meter.added(left, right)
+        # Repetition and powers are the cheapest way to exhaust memory.
+        elif not all(isinstance(value, (int, float)) and abs(value) < 1e6 for value in (left, right)):
+            raise InputError(f"template uses {operator} on other things than small numbers")
+        return super().call_binop(context, operator, left, right)
+
+
+def printed(value: Any) -> Any:
+    """Return a value that has the same text in every process; refuse functions, generators and the like."""
+    if value is None or isinstance(value, (str, int, float, list, tuple, dict, Undefined)):
+        return value
+    raise InputError(f"template prints a {type(value).__name__}", hint="end the expression with |list or |join(', ')")
+
+
+def _restrict(tree: nodes.Template) -> None:
+    for node in tree.find_all(nodes.Node):
+        if isinstance(node, (nodes.Extends, nodes.Import, nodes.FromImport)):
+            raise InputError("template may include files, not extend or import them", line=node.lineno)
+        if not isinstance(node, _ALLOWED):
+            raise InputError(f"template uses {type(node).__name__}, which is not available", line=node.lineno)
+        if isinstance(node, nodes.Call) and not _may_be_called(node.node):
+            raise InputError("template calls something that is not available", line=node.lineno)
+        if isinstance(node, nodes.Filter) and node.name.startswith("_"):
+            raise InputError(f"No filter named {node.name!r}", line=node.lineno)
+
+
+def _may_be_called(function: nodes.Node) -> bool:
+    if isinstance(function, nodes.Name):
+        return function.name == "range"
+    return isinstance(function, nodes.Getattr) and function.attr in _METHODS
+
+
+def _bounded_range(*bounds: int) -> range:
+    values = range(*bounds)
+    if len(values) > _MAX_RANGE:
+        raise InputError(f"template loops over more than {_MAX_RANGE:,} numbers")
+    return values
+
+
+def _json(value: Any) -> str:
+    # As Jinja2 writes it, but for its indent of any width.
+    return str(htmlsafe_json_dumps(value, sort_keys=True))

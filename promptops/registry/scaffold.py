@@ -1,0 +1,149 @@
+"""New files: what a repository starts with, and single prompts and models."""
+
+from __future__ import annotations
+
+import os
+import re
+from string import Template
+from typing import TYPE_CHECKING, NamedTuple
+
+from promptops.errors import PromptopsError, UsageError
+from promptops.registry import data
+from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_prompt, prompt_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+# Providers date the ids that never move; an id without a date is an alias.
+_DATED = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
+_PROMPT_FILE = re.compile(r"\.(?:prompt|prompty|prompt\.ya?ml)$|(?:^|/)prompts?/[^/]*\.(?:txt|md|j2|jinja2?)$")
+_PROMPT_LITERAL = re.compile(
+    rb"^[ \t]*\w*prompt\w*[ \t]*(?::[^=\n]{1,40})?=[ \t]*\(?\s*[frbu]{0,2}(?:\"\"\"|'''|[\"'][^\"'\n]{60})",
+    re.MULTILINE | re.IGNORECASE,
+)
+_LARGEST_SOURCE = 1 << 20
+
+
+class NewFile(NamedTuple):
+    """A file to be written: its path relative to the repository, and its content."""
+
+    path: str
+    content: bytes
+
+
+def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFile]:
+    """Return the files that a repository with the files ``existing`` lacks.
+
+    The example prompt is left out where there are prompts already.
+
+    Args:
+        existing: paths relative to the repository.
+        ci: ``github`` or ``gitlab`` for its workflow too.
+    """
+    present = set(existing)
+    wanted = {"promptops.yaml": "promptops.yaml", ".pre-commit-config.yaml": "pre-commit-config.yaml"}
+    if not any(map(is_prompt, present)):
+        wanted[f"{PROMPTS}assistant.yaml"] = "prompts/assistant.yaml"
+        wanted[f"{MODELS}local.yaml"] = "models/local.yaml"
+        wanted |= {f"evals/{name}": f"evals/{name}" for name in sorted(os.listdir(data.path("templates", "evals")))}
+    if ci:
+        wanted[CI_FILES[ci][1]] = CI_FILES[ci][0]
+    return [
+        NewFile(path, data.read("templates", *template.split("/")))
+        for path, template in wanted.items()
+        if path not in present
+    ]
+
+
+# Service -> template, and where that service looks for it.
+CI_FILES = {
+    "github": ("ci/github.yml", ".github/workflows/promptops.yml"),
+    "gitlab": ("ci/gitlab.yml", ".gitlab/promptops.yml"),
+}
+
+
+def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> NewFile:
+    """Return a first draft of the prompt ``name``.
+
+    Args:
+        name: path below ``prompts/`` without suffix.
+        existing: paths relative to the repository, to find a model among.
+        model: name of its model; by default the first that exists.
+
+    Raises:
+        InputError: no prompt can have that name.
+        UsageError: no model is given and none exists.
+    """
+    models = sorted(path.removeprefix(MODELS).removesuffix(".yaml") for path in existing if is_model(path))
+    if model is None and not models:
+        raise UsageError("there is no model yet", hint="promptops new model NAME")
+    return NewFile(prompt_path(name), _filled("new.yaml", "prompts", model=model or models[0]))
+
+
+def new_model(name: str) -> NewFile:
+    """Return a first draft of the model ``name``, of an OpenAI-compatible endpoint.
+
+    Raises:
+        UsageError: no model file can have that name.
+    """
+    if not _MODEL_NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a model name", hint="letters, digits, . _ and -; for example gpt-4o-2024-11-20"
+        )
+    pinned = "true" if _DATED.search(name) else "false"
+    return NewFile(f"{MODELS}{name}.yaml", _filled("hosted.yaml", "models", name=name, pinned=pinned))
+
+
+def _filled(template: str, folder: str, **values: str) -> bytes:
+    return Template(data.read("templates", folder, template).decode()).substitute(values).encode()
+
+
+def write(root: str, file: NewFile) -> None:
+    """Write a file that must not exist yet, with its folders.
+
+    Raises:
+        UsageError: it exists.
+        PromptopsError: a symbolic link or a file is in the way of its folder.
+    """
+    full = os.path.join(root, file.path)
+    folder = os.path.dirname(full)
+    if os.path.realpath(folder) != os.path.join(os.path.realpath(root), os.path.dirname(file.path)).rstrip("/"):
+        raise PromptopsError("a symbolic link leads away from the repository", hint="remove the link", path=file.path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise PromptopsError(
+            "a file is in the way of its folder", hint="move that file out of the way", path=file.path
+        ) from error
+    try:
+        handle = open(full, "xb")  # noqa: SIM115  closed below; only what was created here may be removed
+    except FileExistsError as error:
+        raise UsageError(
+            "file exists and is left as it is", hint="choose another name, or edit it", path=file.path
+        ) from error
+    try:
+        with handle:
+            handle.write(file.content)
+    except BaseException:
+        os.unlink(full)
+        raise
+
+
+def candidates(root: str, paths: Iterable[str]) -> list[str]:
+    """Return the files among ``paths`` that look like prompts of another format, or hold one as a literal."""
+    return [
+        path
+        for path in paths
+        if _PROMPT_FILE.search(path) or (path.endswith(".py") and _holds_prompt(os.path.join(root, path)))
+    ]
+
+
+def _holds_prompt(full: str) -> bool:
+    try:
+        if os.path.islink(full) or os.path.getsize(full) > _LARGEST_SOURCE:
+            return False
+        with open(full, "rb") as file:
+            return _PROMPT_LITERAL.search(file.read()) is not None
+    except OSError:
+        return False
