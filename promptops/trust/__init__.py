@@ -1,0 +1,1 @@
+"""Signed statements, policy and approvals."""

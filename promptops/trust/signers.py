@@ -1,0 +1,193 @@
+"""Reading allowed signers and revoked keys: the part of OpenSSH's format in which one key is one name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+from typing import NamedTuple
+
+from promptops.errors import InputError
+
+ALLOWED = ".promptops/allowed_signers"
+REVOKED = ".promptops/revoked_keys"
+KEY_TYPES = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
+)
+MIN_RSA_BITS = 3072
+
+_LINE = re.compile(r'(?P<principal>\S+)[ \t]+(?:(?P<options>[a-z-]+(?:="[^"]*")?(?:,[a-z-]+(?:="[^"]*")?)*)[ \t]+)?'
+                   r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+=*)(?:[ \t]+.*)?")  # fmt: skip
+_OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?')
+_KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+=*)(?:[ \t]+.*)?")
+_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
+_UNSAFE_PRINCIPAL = re.compile(r'[*?!,"\'\\]')
+_UNSAFE_NAMESPACE = re.compile(r"[*?!\s]")
+
+
+class Signer(NamedTuple):
+    """One line of an allowed signers file.
+
+    Attributes:
+        number: 1-based line number.
+        principal: the one name of the key.
+        namespaces: what its signatures may be for.
+        public_key: the key's canonical wire form.
+    """
+
+    number: int
+    principal: str
+    namespaces: tuple[str, ...]
+    public_key: bytes
+
+
+def parse(data: bytes, path: str = ALLOWED) -> list[Signer]:
+    """Return the lines of an allowed signers file.
+
+    Raises:
+        InputError: at the first line that could give a key two names, a name two readings, or a key every role.
+    """
+    found: list[Signer] = []
+    for number, line in _lines(data, path):
+        signer = _signer(number, line, path)
+        same = next((other for other in found if other.public_key == signer.public_key), None)
+        if same is not None:
+            raise InputError(
+                f"the key of {same.principal} (line {same.number}) stands here again: one key is one person",
+                hint="remove one of the two lines",
+                path=path,
+                line=number,
+            )
+        found.append(signer)
+    return found
+
+
+def find(lines: list[Signer], public_key: bytes) -> Signer | None:
+    """Return the line of a key, or None."""
+    return next((line for line in lines if line.public_key == public_key), None)
+
+
+def revoked(data: bytes, path: str = REVOKED) -> set[bytes]:
+    """Return the canonical wire forms in a list of revoked keys.
+
+    Raises:
+        InputError: a line is not a public key, or the file is a binary revocation list.
+    """
+    if data.startswith(b"SSHKRL"):
+        raise InputError("binary revocation lists are not read", hint="list the public keys, one a line", path=path)
+    found = set()
+    for number, line in _lines(data, path):
+        match = _KEY.fullmatch(line)
+        if match is None:
+            raise InputError("not a public key", hint="one a line: ssh-ed25519 AAAA...", path=path, line=number)
+        found.add(_key(match["type"], match["key"], path, number))
+    return found
+
+
+def key_in(text: str) -> bytes | None:
+    """Return the canonical wire form of the first public key in the text of a ``.pub`` file, or None."""
+    for line in text.splitlines():
+        match = _KEY.fullmatch(line.strip())
+        if match and match["type"] in KEY_TYPES:
+            return _key(match["type"], match["key"], "", 0)
+    return None
+
+
+def key_text(public_key: bytes) -> str:
+    """Return a key as ``ssh-ed25519 AAAA...``."""
+    return f"{read_string(public_key)[0].decode()} {base64.b64encode(public_key).decode()}"
+
+
+def canonical_key(public_key: bytes) -> bytes:
+    """Return the one wire form of a key: RSA numbers lose leading zeros, everything else has one form already.
+
+    Raises:
+        struct.error: malformed.
+    """
+    kind, rest = read_string(public_key)
+    if kind != b"ssh-rsa":
+        return public_key
+    exponent, rest = read_string(rest)
+    modulus, rest = read_string(rest)
+    if rest:
+        raise struct.error("trailing bytes")
+    return b"".join(_string(part) for part in (kind, _positive(exponent), _positive(modulus)))
+
+
+def rsa_bits(public_key: bytes) -> int | None:
+    """Return the length of an RSA key's modulus in bits, or None for another type."""
+    kind, rest = read_string(public_key)
+    if kind != b"ssh-rsa":
+        return None
+    modulus = read_string(read_string(rest)[1])[0]
+    return int.from_bytes(modulus).bit_length()
+
+
+def read_string(data: bytes) -> tuple[bytes, bytes]:
+    """Return the first length-prefixed string (RFC 4251, section 5) and what follows it.
+
+    Raises:
+        struct.error: too short.
+    """
+    (length,) = struct.unpack_from(">I", data)
+    if length > len(data) - 4:
+        raise struct.error("string is longer than the data")
+    return data[4 : 4 + length], data[4 + length :]
+
+
+def _string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _positive(number: bytes) -> bytes:
+    stripped = number.lstrip(b"\0")
+    return b"\0" + stripped if stripped[:1] > b"\x7f" else stripped
+
+
+def _lines(data: bytes, path: str) -> list[tuple[int, str]]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8 text", path=path, line=data.count(b"\n", 0, error.start) + 1) from error
+    # Only the line ends that OpenSSH knows; str.splitlines knows more.
+    lines = [(number, line.strip(" \t\r")) for number, line in enumerate(text.split("\n"), 1)]
+    return [(number, line) for number, line in lines if line and not line.startswith("#")]
+
+
+def _signer(number: int, line: str, path: str) -> Signer:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        message, hint = "not a line of allowed signers", 'NAME namespaces="git,..." ssh-ed25519 AAAA...'
+        raise InputError(message, hint=hint, path=path, line=number)
+    if _UNSAFE_PRINCIPAL.search(match["principal"]):
+        message = f"{match['principal']} is a pattern or a list: one key could be several people"
+        raise InputError(message, hint="one plain name a line", path=path, line=number)
+    options = dict(_OPTION.findall(match["options"] or ""))
+    if unknown := options.keys() - _OPTIONS:
+        message = f"option {min(unknown)} is not supported"
+        raise InputError(message, hint=f"allowed: {', '.join(sorted(_OPTIONS))}", path=path, line=number)
+    namespaces = tuple(options.get("namespaces", "").split(","))
+    if not all(namespaces) or any(map(_UNSAFE_NAMESPACE.search, namespaces)):
+        message = f"{match['principal']} may sign for anything: namespaces= must list what for"
+        raise InputError(message, hint='namespaces="git,request.v1@promptops,..."', path=path, line=number)
+    return Signer(number, match["principal"], namespaces, _key(match["type"], match["key"], path, number))
+
+
+def _key(kind: str, text: str, path: str, number: int) -> bytes:
+    if kind not in KEY_TYPES:
+        hint = f"one of: {', '.join(KEY_TYPES)}"
+        raise InputError(f"key type {kind} is not accepted", hint=hint, path=path or None, line=number or None)
+    try:
+        wire = canonical_key(base64.b64decode(text, validate=True))
+        if read_string(wire)[0].decode() == kind:
+            return wire
+    except (binascii.Error, struct.error, UnicodeDecodeError):
+        pass
+    raise InputError("public key is malformed", path=path or None, line=number or None)
