@@ -1,0 +1,1 @@
+"""Cases, evaluators, gates and the canary."""

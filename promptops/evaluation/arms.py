@@ -1,0 +1,120 @@
+"""The configurations that a canary compares, each behind the client that answers for its model."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from promptops.inference import endpoint
+from promptops.inference.client import Client
+from promptops.inference.reply import Call, Failure, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from promptops.inference.budget import Budget
+    from promptops.inference.journal import Journal
+    from promptops.registry.configuration import Configuration
+
+
+_AGAIN = " again"
+
+
+class Arm(Protocol):
+    """One side of a comparison."""
+
+    configuration: Configuration
+
+    async def answer(self, key: str, request: dict[str, Any]) -> Reply | Failure:
+        """Return the reply to a request; ``key`` names the question and not the arm."""
+        ...
+
+
+@dataclass(slots=True)
+class LiveArm:
+    """An arm that is asked now, or was asked earlier in the same evidence.
+
+    Attributes:
+        name: ``baseline`` or ``candidate``.
+        journal: paid replies of this evidence.
+    """
+
+    name: str
+    configuration: Configuration
+    client: Client
+    journal: Journal
+
+    async def answer(self, key: str, request: dict[str, Any]) -> Reply | Failure:
+        """See `Arm.answer`. A recorded reply of another model than was asked for is asked for again."""
+        full = f"{self.name} {key}"
+        kept = self.journal.get(full)
+        while kept is not None and moved(self.configuration, kept):
+            full += _AGAIN
+            kept = self.journal.get(full)
+        return await self.client.reply(Call(full, request))
+
+
+@dataclass(slots=True)
+class RecordedArm:
+    """An arm that only repeats what it once answered.
+
+    Attributes:
+        replies: by the question's key.
+    """
+
+    configuration: Configuration
+    replies: Mapping[str, Reply]
+
+    async def answer(self, key: str, request: dict[str, Any]) -> Reply | Failure:
+        """See `Arm.answer`."""
+        del request
+        return self.replies.get(key) or Failure(key, "rejected", "no reply is recorded", 0)
+
+
+def questions(name: str, configuration: Configuration, replies: Mapping[str, Reply]) -> dict[str, Reply]:
+    """Return an arm's journaled replies by the question's key, of the right model only."""
+    found = {}
+    for full, reply in replies.items():
+        arm, _, key = full.partition(" ")
+        if arm == name and not moved(configuration, reply):
+            while key.endswith(_AGAIN):
+                key = key.removesuffix(_AGAIN)
+            found[key] = reply
+    return found
+
+
+def moved(configuration: Configuration, reply: Reply) -> bool:
+    """Say whether another model answered than the model file allows."""
+    return reply.model not in configuration.model.reported_ids
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    configurations: Mapping[str, Configuration], *, budget: Budget, journal: Journal, environ: Mapping[str, str]
+) -> AsyncIterator[dict[str, LiveArm]]:
+    """Open the arms by name; arms of one model share a client, so that they meet the same limits at the same time.
+
+    Raises:
+        PromptopsError: an endpoint cannot be found, or the client is not installed.
+        UsageError: the budget is in money and a model has no price.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        clients: list[tuple[dict[str, Any], Client]] = []
+        arms = {}
+        for name, configuration in configurations.items():
+            settings = configuration.model.settings
+            client = next((client for known, client in clients if known == settings), None)
+            if client is None:
+                client = await stack.enter_async_context(
+                    Client(
+                        endpoint.resolve(settings, environ),
+                        price=settings.get("price"),
+                        limits=settings.get("limits"),
+                        budget=budget,
+                        journal=journal,
+                    )
+                )
+                clients.append((settings, client))
+            arms[name] = LiveArm(name, configuration, client, journal)
+        yield arms

@@ -1,0 +1,95 @@
+"""Evaluators that a team writes in Python: found by name, pinned by digest, run on request only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from promptops.errors import InputError, PromptopsError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from promptops.evaluation.suite import Case
+    from promptops.inference.reply import Reply
+
+Function: TypeAlias = "Callable[[Case, Reply], float]"
+_TARGET = re.compile(r"([a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*)*):([a-zA-Z_]\w*)", re.ASCII)
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class Location(NamedTuple):
+    """Where a callable is: path of its file relative to the repository, and its name there."""
+
+    path: str
+    name: str
+
+
+def location(target: str) -> Location:
+    """Return where ``package.module:function`` lives.
+
+    Raises:
+        InputError: ``target`` has another form.
+    """
+    match = _TARGET.fullmatch(target)
+    if not match:
+        raise InputError(f"{target!r} names no function", hint="write package.module:function")
+    return Location(match[1].replace(".", "/") + ".py", match[2])
+
+
+def score(root: str, target: str, sha256: str, case: Case, reply: Reply) -> float:
+    """Return what the function ``target`` gives for a reply.
+
+    The file stands alone: it may import installed packages but not its neighbours, which no digest would cover.
+
+    Args:
+        root: directory of the repository's files.
+        target: ``package.module:function``; the function takes the case and the reply and returns a number in [0, 1].
+        sha256: hex digest of the module's file, as reviewed with the suite.
+        case: what was asked.
+        reply: what came back.
+
+    Raises:
+        RefusedError: the file has another digest.
+        InputError: the function fails or returns something else.
+        PromptopsError: the file cannot be read.
+    """
+    function = _load(root, target, sha256)
+    try:
+        value = float(function(case, reply))
+    except _FAULTS as error:
+        raise InputError(f"{target} failed on case {case.id}: {type(error).__name__}: {error}") from error
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"{target} returned {value} for case {case.id}", hint="a score lies between 0 and 1")
+    return value
+
+
+@lru_cache(maxsize=64)
+def _load(root: str, target: str, sha256: str) -> Function:
+    path, name = location(target)
+    try:
+        with open(os.path.join(root, path), "rb") as file:
+            source = file.read()
+    except OSError as error:
+        hint = "commit the file, or mend `callable` in the suite"
+        raise PromptopsError(f"cannot read the evaluator {target}: {error.strerror}", hint=hint, path=path) from error
+    actual = hashlib.sha256(source).hexdigest()
+    if actual != sha256:
+        raise RefusedError(
+            f"the code of {target} is not the reviewed one", hint=f"review it and write sha256: {actual}", path=path
+        )
+    module = ModuleType(path.removesuffix(".py").replace("/", "."))
+    try:
+        # What runs is the text that was hashed, whatever happens to the file meanwhile.
+        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102  pinned code of a trusted revision
+    except (*_FAULTS, ImportError, NameError, SyntaxError) as error:
+        raise InputError(f"{target} cannot be loaded: {type(error).__name__}: {error}", path=path) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"there is no function {name}", path=path)
+    loaded: Function = function
+    return loaded

@@ -1,0 +1,237 @@
+"""The canary: baseline and candidate answer the same cases through the live API until the verdict is clear.
+
+What makes a verdict trustworthy: both arms are asked in one run, in an order that is fixed before the first reply;
+pairs are judged in that order; looking after every pair costs nothing, because the gate's tests are valid at every
+stopping time; and a further run of the same comparison continues its evidence, so that nobody can start again until
+it passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import aclosing
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from promptops.errors import PromptopsError
+from promptops.evaluation.arms import RecordedArm, opened
+from promptops.evaluation.exam import TRAFFIC
+from promptops.evaluation.result import CanaryResult
+from promptops.evaluation.runner import in_order
+from promptops.evaluation.study import Study, prepare
+from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
+from promptops.inference.journal import Journal
+from promptops.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from promptops.evaluation.arms import Arm
+    from promptops.evaluation.exam import Exam
+    from promptops.evaluation.sampling import Draw
+    from promptops.evaluation.suite import Suite
+    from promptops.inference.budget import Budget
+    from promptops.registry.configuration import Configuration
+    from promptops.registry.project import Canary
+    from promptops.repo.git import Git
+
+    Progress = Callable[[int, int, float, list[dict[str, Any]]], None]
+
+_PROGRESS_SECONDS = 0.5
+_FIELDS = frozenset(field.name for field in fields(CanaryResult))
+
+
+def run(
+    git: Git,
+    *,
+    candidate: Configuration,
+    baseline: Configuration | None,
+    previous_release: str | None,
+    settings: Canary,
+    suites: Sequence[Suite],
+    share: float,
+    evidence_dir: str,
+    progress: Progress | None = None,
+    recorded: Mapping[str, Any] | None = None,
+    trusted: Collection[str] = (),
+) -> CanaryResult:
+    """Run a canary, or continue it; a verdict that was reached is returned again without a call.
+
+    Args:
+        git: the repository; its root is where a relative traffic folder and Python evaluators are found.
+        candidate: what is judged.
+        baseline: what it is compared with; None for a first release, which is held to absolute limits.
+        previous_release: SHA-256 (hex) of the previous release's manifest, which seeds the order.
+        settings: budget, minimum.
+        suites: of the prompt and required ones, from a revision that the change did not choose.
+        share: fraction in (0, 1] of recorded traffic to replay.
+        evidence_dir: folder of all evidence; this comparison has a folder of its own in it.
+        progress: called now and then with pairs, requests, money spent and a row per guardrail.
+        recorded: the project's ``traffic`` settings.
+        trusted: names of the suites whose Python evaluators may run.
+
+    Raises:
+        PromptopsError: nothing could be reached, a key is wrong, or another run holds this evidence.
+        InputError: no guardrail to judge by, or malformed traffic.
+        KeyboardInterrupt: interrupted; replies so far are kept.
+    """
+    study = prepare(
+        git,
+        candidate=candidate,
+        baseline=baseline,
+        previous_release=previous_release,
+        settings=settings,
+        suites=suites,
+        share=share,
+        evidence_dir=evidence_dir,
+        recorded=recorded,
+        trusted=trusted,
+    )
+    return conduct(study, share, progress)
+
+
+def conduct(study: Study, share: float, progress: Progress | None = None) -> CanaryResult:
+    """Run a prepared canary; see `run`."""
+    study.store.create()
+    with Journal(study.store.journal) as journal:
+        last = study.store.result() or {}
+        # A result of another layout is derived again from the replies.
+        if last.get("final") and last.keys() >= _FIELDS and _same_rules(last["evidence"], study.gate().evidence()):
+            return _recalled(study, last, share)
+        recorded = study.store.plan()
+        if recorded is None:
+            study.store.write_plan(study.plan)
+        elif recorded != study.plan:
+            raise PromptopsError("another run has just started this comparison", hint="run the same command again")
+        started = time.monotonic()
+        budget = study.budget()
+        tally = asyncio.run(_ask_all(study, budget, journal, progress))
+        if tally.draws and not tally.answered:
+            raise _unreachable(tally)
+        seconds = last.get("calls", {}).get("seconds", 0.0) + time.monotonic() - started
+        result = _result(study, tally, budget, share, _spent(journal, budget, seconds, tally))
+        study.store.write_result(
+            {**asdict(result), "final": tally.stopped is None and result.verdict != "inconclusive"}
+        )
+        return result
+
+
+async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Progress | None) -> Tally:
+    tally = Tally(study.exam, study.gate(), study.configurations)
+    shown = float("-inf")
+    asked, recorded = _split(study)
+    async with opened(asked, budget=budget, journal=journal, environ=os.environ) as live_arms:
+        arms: dict[str, Arm] = {**recorded, **live_arms}
+        study.store.begin(datetime.now(UTC).isoformat(timespec="seconds"))
+
+        async def ask(draw: Draw) -> Answered:
+            return await ask_pair(study.exam, draw, arms)
+
+        def live() -> Collection[str]:
+            if study.past and study.past.most is not None and tally.draws >= study.past.most:
+                return ()
+            return study.exam.live(tally.gate.undecided)
+
+        async with aclosing(in_order(study.order(), ask, live)) as answers:
+            async for draw, answered in answers:
+                goes_on = tally.take(draw, answered, exhausted=budget.exhausted is not None)
+                now = time.monotonic()
+                if progress and (now - shown > _PROGRESS_SECONDS or not goes_on):
+                    shown = now
+                    progress(tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+                if not goes_on:
+                    break
+    return tally
+
+
+def _split(study: Study) -> tuple[dict[str, Configuration], dict[str, RecordedArm]]:
+    """Return the arms to ask, and those that only repeat what they once answered."""
+    if study.past is None:
+        return study.configurations, {}
+    asked = {CANDIDATE: study.configurations[CANDIDATE]}
+    if not study.past.replies:
+        return asked, {}
+    return asked, {BASELINE: RecordedArm(study.configurations[BASELINE], study.past.replies)}
+
+
+async def ask_pair(exam: Exam, draw: Draw, arms: Mapping[str, Arm]) -> Answered:
+    """Put one case to every arm at the same time, in the order that the draw says."""
+    requests = {name: exam.request(draw, arm.configuration) for name, arm in arms.items()}
+    names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
+    replies = await asyncio.gather(*(arms[name].answer(draw.key, requests[name]) for name in names))
+    question = "\n".join(
+        str(message["content"]) for message in requests[CANDIDATE]["messages"] if message["role"] == "user"
+    )
+    return Answered(question, dict(zip(names, replies, strict=True)))
+
+
+def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two records of evidence were judged by the same rules and guardrails."""
+    keys = ("name", "metric", "direction", "margin", "limit")
+    heads = [[tuple(item[key] for key in keys) for item in record["guardrails"]] for record in (one, other)]
+    return bool(one["rules"] == other["rules"] and heads[0] == heads[1])
+
+
+def _recalled(study: Study, last: Mapping[str, Any], share: float) -> CanaryResult:
+    kept = {key: last[key] for key in _FIELDS}
+    kept |= {"attempts": study.store.attempts(), "share": min(share, study.plan["share"])}
+    kept["version"] = study.configurations[CANDIDATE].prompt.version
+    return CanaryResult(**kept)
+
+
+def _unreachable(tally: Tally) -> PromptopsError:
+    failure = tally.last_failure
+    what = f": {failure.message} ({counted(failure.attempts, 'attempt')} each)" if failure else ""
+    return PromptopsError(
+        f"none of {counted(tally.draws, 'case')} got a reply{what}",
+        hint="check the endpoint with: promptops try PROMPT; nothing was concluded",
+    )
+
+
+def _spent(journal: Journal, budget: Budget, seconds: float, tally: Tally) -> dict[str, float]:
+    """Return what the evidence cost over all runs: every kept reply, and what this run sent in vain."""
+    replies = list(journal.replies())
+    return {
+        "requests": max(sum(reply.attempts for reply in replies), budget.sent),
+        "tokens": max(sum(reply.prompt_tokens + reply.completion_tokens for reply in replies), budget.spent.tokens),
+        "cost": max(sum(reply.cost for reply in replies), budget.spent.cost),
+        "seconds": round(seconds, 3),
+        "cases": len(tally.cases),
+        "rounds": tally.rounds,
+    }
+
+
+def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dict[str, float]) -> CanaryResult:
+    judged = tally.gate.verdict()
+    verdict: str = "fail" if tally.moves else judged.verdict
+    reasons = [*dict.fromkeys(tally.moves), *judged.reasons] if verdict == judged.verdict else tally.moves[:1]
+    if verdict == "inconclusive":
+        if tally.stopped == "budget":
+            reasons.append(
+                f"the budget of {budget.exhausted} is used up; raise canary.budget and run again to continue"
+            )
+        if tally.last_failure:
+            failure = tally.last_failure
+            reasons.append(f"the last call without a reply: {failure.kind}: {failure.message}")
+    candidate = study.configurations[CANDIDATE]
+    baseline = study.configurations.get(BASELINE)
+    return CanaryResult(
+        prompt=candidate.prompt.name,
+        version=candidate.prompt.version,
+        candidate=candidate.digest,
+        baseline=baseline.digest if baseline else None,
+        verdict=verdict,
+        share=min(share, study.plan["share"]),
+        attempts=study.store.attempts(),
+        guardrails=tally.rows(),
+        evidence=tally.gate.evidence(),
+        suites=dict(study.store.subject.suites),
+        traffic=study.plan["traffic"]["digest"] if TRAFFIC in study.exam.pools() else None,
+        models=tally.model_records(),
+        calls=calls,
+        reasons=reasons,
+        examples=tally.examples(),
+    )

@@ -1,0 +1,187 @@
+"""What a canary will ask, cost and be able to prove, before the first call."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from promptops.evaluation.gate import ALPHA
+from promptops.evaluation.tally import BASELINE
+from promptops.inference.budget import Budget, Meter, Price
+from promptops.inference.client import CONCURRENCY
+from promptops.statistics import power
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from promptops.evaluation.study import Study
+    from promptops.registry.configuration import Configuration
+
+# Assumed where nothing was measured yet; the forecast says that they are.
+DISCORDANCE = 0.1
+_REPLY_SECONDS = 2.0
+_LOCAL_SECONDS = 2.7
+_LOCAL_SLOTS = 4
+_BYTES_PER_TOKEN = 4
+_ANSWER_TOKENS = 256
+_SAMPLE = 50
+_MOST_PAIRS = 1000
+_MOST_PROVABLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The plan of a canary.
+
+    Attributes:
+        cases: how many by suite; ``@traffic`` is recorded traffic.
+        guardrails: names.
+        pairs: ``least`` that decide, ``expected`` when nothing is wrong and 10 % of pairs differ, ``most`` within the
+            budget of requests (None: no such limit).
+        replies: the same in replies.
+        tokens: ``expected`` and ``worst`` of the expected replies; worst is None where nothing bounds an answer.
+        cost: the same in ``currency``; None without a price.
+        provable: by guardrail, within its part of ``most`` pairs (500 at most): smallest ``margin`` that can pass and
+            smallest ``harm`` that fails, each with probability 0.8; None: not within these pairs.
+        seconds: for the expected replies.
+        rate: where ``seconds`` comes from.
+        notes: what else to know.
+    """
+
+    cases: dict[str, int]
+    guardrails: list[str]
+    pairs: dict[str, int | None]
+    replies: dict[str, int | None]
+    tokens: dict[str, int | None]
+    cost: dict[str, float | None]
+    currency: str
+    provable: dict[str, dict[str, float | None]]
+    seconds: float
+    rate: str
+    budget: dict[str, float]
+    share: float
+    notes: list[str]
+
+
+def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
+    """Return the plan of a prepared canary; nothing is sent or written.
+
+    Args:
+        study: from `promptops.evaluation.study.prepare`.
+        latencies: seconds that earlier replies took.
+    """
+    arms = len(study.configurations)
+    pairs = _pairs(study, arms)
+    replies = {name: None if count is None else count * arms for name, count in pairs.items()}
+    expected = pairs["expected"] or 0
+    tokens, cost = _sizes(study, expected)
+    seconds, rate = _duration(study, expected * arms, list(latencies))
+    prices = [Price.read(configuration.model.settings.get("price")) for configuration in study.configurations.values()]
+    return Forecast(
+        cases={pool: len(ids) for pool, ids in study.exam.pools().items()},
+        guardrails=sorted(study.exam.rails),
+        pairs=pairs,
+        replies=replies,
+        tokens=tokens,
+        cost=cost,
+        currency=next((price.currency for price in prices if price), "USD"),
+        provable=_provable(study, _MOST_PAIRS if pairs["most"] is None else pairs["most"]),
+        seconds=round(seconds, 1),
+        rate=rate,
+        budget=dict(study.settings.budget),
+        share=study.plan["share"],
+        notes=list(study.notes),
+    )
+
+
+def _pairs(study: Study, arms: int) -> dict[str, int | None]:
+    """Return pairs: guardrails of one pool share theirs, pools add up."""
+    pools = study.exam.pools()
+    requests = study.settings.budget.get("requests")
+    most = None if requests is None else int(requests) // arms
+    found: dict[str, int | None] = {"most": most}
+    for name, discordance in (("least", 0.0), ("expected", DISCORDANCE)):
+        total = sum(_needed(study, pool, discordance) for pool in pools)
+        wanted = max(total, study.settings.minimum)
+        found[name] = wanted if most is None else min(wanted, most)
+    return {name: found[name] for name in ("least", "expected", "most")}
+
+
+def _needed(study: Study, pool: str, discordance: float) -> int:
+    # What a first release needs depends on how far it keeps from its limits; the project's margin stands in.
+    margin = study.settings.margin
+    if BASELINE in study.configurations:
+        margin = min(rail.margin for rail in study.exam.rails.values() if rail.pool == pool)
+    needed = power.pairs_to_pass(_MOST_PAIRS, discordance=discordance, margin=margin, alpha=ALPHA)
+    return _MOST_PAIRS if needed is None else needed
+
+
+def _provable(study: Study, most: int) -> dict[str, dict[str, float | None]]:
+    if BASELINE not in study.configurations:
+        return {}
+    rails = study.exam.rails
+    pairs = min(most // max(len(study.exam.pools()), 1), _MOST_PROVABLE)
+    margin = power.smallest_margin(pairs, discordance=DISCORDANCE, alpha=ALPHA) if pairs else None
+    harms: dict[float, float | None] = {}
+    for rail in rails.values():
+        if rail.margin not in harms:
+            harms[rail.margin] = (
+                power.smallest_harm(
+                    pairs, discordance=DISCORDANCE, margin=rail.margin, alpha=ALPHA, guardrails=len(rails)
+                )
+                if pairs
+                else None
+            )
+    return {name: {"margin": margin, "harm": harms[rail.margin]} for name, rail in sorted(rails.items())}
+
+
+def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, float | None]]:
+    """Return tokens and money for so many pairs, from a sample of the requests that would be sent."""
+    draws = study.order().take(_SAMPLE, study.exam.pools())
+    tokens: dict[str, int | None] = {"expected": 0, "worst": 0}
+    cost: dict[str, float | None] = {"expected": 0.0, "worst": 0.0}
+    for configuration in study.configurations.values():
+        requests = [study.exam.request(draw, configuration) for draw in draws]
+        price = Price.read(configuration.model.settings.get("price"))
+        share = pairs / len(draws)
+        for name, used in _tokens(configuration, requests).items():
+            tokens[name] = _add(tokens[name], used and round(share * sum(used)))
+            cost[name] = _add(cost[name], price.cost(*used) * share if used and price else None)
+    return tokens, cost
+
+
+def _add(one: Any, other: Any) -> Any:
+    return None if one is None or other is None else one + other
+
+
+def _tokens(configuration: Configuration, requests: list[dict[str, Any]]) -> dict[str, tuple[int, int] | None]:
+    """Return tokens of prompt and answer over all requests; None where nothing bounds the answers."""
+    meter = Meter(None, configuration.model.settings.get("limits"), Budget())
+    sizes = [len(json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")) for request in requests]
+    worst = [meter.worst(request, size) for request, size in zip(requests, sizes, strict=True)]
+    allowed = [answer for _, answer in worst]
+    bounded = all(allowed)
+    likely = [min(answer, _ANSWER_TOKENS) if answer else _ANSWER_TOKENS for answer in allowed]
+    return {
+        "expected": (sum(size // _BYTES_PER_TOKEN for size in sizes), sum(likely)),
+        "worst": (sum(prompt for prompt, _ in worst), sum(allowed)) if bounded else None,
+    }
+
+
+def _duration(study: Study, replies: int, latencies: list[float]) -> tuple[float, str]:
+    models = [configuration.model for configuration in study.configurations.values()]
+    local = any(model.provider == "local" for model in models)
+    limits: list[Mapping[str, Any]] = [model.settings.get("limits", {}) for model in models]
+    slots = _LOCAL_SLOTS if local else min(limit.get("concurrency", CONCURRENCY) for limit in limits)
+    if latencies:
+        each, source = median(latencies), f"measured: {median(latencies):.2f} s a reply, {slots} at a time"
+    else:
+        each = _LOCAL_SECONDS if local else _REPLY_SECONDS
+        source = f"assumed: {each:g} s a reply, {slots} at a time"
+    seconds = replies * each / slots
+    rates = [limit["requests_per_minute"] for limit in limits if limit.get("requests_per_minute")]
+    if rates and replies * 60 / min(rates) > seconds:
+        return replies * 60 / min(rates), f"limits.requests_per_minute: {min(rates):g}"
+    return seconds, source

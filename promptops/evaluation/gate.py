@@ -1,0 +1,335 @@
+"""The gate of a canary: sequential, directional, with a margin.
+
+Harm is how much worse the candidate's mean is than the baseline's, in the metric's own direction. A guardrail passes
+when harm >= margin is refuted, fails when harm <= margin is refuted, and is inconclusive otherwise; that something
+merely *differs* decides nothing, and a proved harm inside the margin may pass. Both tests are e-processes on the pairs
+in order of arrival (`promptops.statistics.betting`), so the gate may be asked after every pair, and what it has once
+proved stays proved. How alpha is spent over guardrails: `promptops.statistics.evalues`.
+
+The guarantee is about the mean over the distribution that pairs are drawn from. Which suite the next pair comes from
+may depend on the past, as long as the order within a suite was fixed beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from promptops.errors import InputError
+from promptops.evaluation.harm import Direction, Guardrail, Mode, Track
+from promptops.statistics.evalues import E_VALUE_CAP, adjusted_e_values, imbalance_e_value, mean_e_value
+from promptops.statistics.series import GRID, encode
+from promptops.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+EVIDENCE_VERSION = 1
+ALPHA = 0.05
+FLOOR = 0.9
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the gate asks of the evidence.
+
+    Attributes:
+        mode: ``paired`` against a baseline, or ``absolute`` against the limits for a first release.
+        alpha: probability of a false pass, and of a false fail, however often the gate is asked.
+        minimum: pairs before a pass.
+        floor: least share of calls with a reply, and of replies with a readable score, in each arm.
+    """
+
+    mode: Mode = "paired"
+    alpha: float = ALPHA
+    minimum: int = 150
+    floor: float = FLOOR
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known about one guardrail.
+
+    Attributes:
+        name: the caller's name of the guardrail.
+        metric: the metric's name.
+        direction: where better lies.
+        margin: tolerated worsening of the mean.
+        limit: worst tolerated mean; judged in absolute mode only.
+        n: pairs that bear on it.
+        baseline: mean of the baseline over these pairs; None without one.
+        candidate: mean of the candidate; a reply without a readable score counts as the worst score.
+        difference: candidate minus baseline; None without a baseline.
+        low: lower confidence bound of the difference (absolute mode: of the candidate's mean), one-sided at alpha.
+        high: upper bound likewise.
+        e_value: the largest evidence so far against "harm is within the margin".
+        verdict: ``pass``, ``fail`` or ``inconclusive``.
+        reason: why, in a sentence.
+    """
+
+    name: str
+    metric: str
+    direction: Direction
+    margin: float
+    limit: float | None
+    n: int
+    baseline: float | None
+    candidate: float | None
+    difference: float | None
+    low: float
+    high: float
+    e_value: float
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What a canary's evidence says.
+
+    Attributes:
+        verdict: ``pass``, ``fail`` or ``inconclusive``.
+        reasons: why it is not a pass; empty for a pass.
+        notes: what a reader should know and no verdict depends on.
+        pairs: pairs with a reply in every arm.
+        e_value: the largest mean e-value so far against "no guardrail is harmed".
+        rows: one per guardrail.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    pairs: int
+    e_value: float
+    rows: tuple[Row, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the result as JSON-able data; equal evidence gives equal bytes."""
+        return asdict(self)
+
+
+class Gate:
+    """Evidence of a canary and its verdict.
+
+    Args:
+        guardrails: the guardrails by a name of the caller's choice, unique over suites.
+        rules: what is asked of the evidence.
+
+    Raises:
+        InputError: for no guardrail at all, an alpha, margin or limit that nothing could be decided with, or a missing
+            limit in absolute mode.
+    """
+
+    def __init__(self, guardrails: Mapping[str, Guardrail], rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        if not 0.0 < self.rules.alpha < 1.0:
+            raise InputError(f"alpha {self.rules.alpha} does not lie strictly between 0 and 1")
+        if not guardrails:
+            raise InputError("no suite of this prompt has a guardrail to judge", hint="add `guardrails:` to a suite")
+        self._tracks = {
+            name: Track(name, rail.metric, rail.direction, rail.margin, rail.limit, self.rules.mode)
+            for name, rail in guardrails.items()
+        }
+        self.pairs = 0
+        self._failures = {"baseline": 0, "candidate": 0, "both": 0}
+        self._peak = 1.0
+
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """Take in one pair that every arm answered.
+
+        Args:
+            scores: (baseline, candidate) scores in [0, 1] by guardrail name. Leave out the guardrails that the case
+                does not bear on. None is a reply whose score could not be read: the candidate's counts as the worst
+                score, the baseline's takes the pair out of this guardrail, both count against the floor. In absolute
+                mode the baseline's place is ignored. Scores are rounded to 0.001.
+
+        Raises:
+            InputError: for a score outside [0, 1] or a guardrail that the gate does not know.
+        """
+        for name, pair in scores.items():
+            if name not in self._tracks:
+                raise InputError(f"no guardrail is called {name!r}")
+            for score in pair:
+                if score is not None and not 0.0 <= score <= 1.0:
+                    raise InputError(f"guardrail {name}: score {score} lies outside [0, 1]")
+        self._advance([track.read(*scores[name]) if name in scores else None for name, track in self._tracks.items()])
+
+    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
+        """Count a pair that got no reply in the arms named; it bears on no guardrail."""
+        if baseline or candidate:
+            self._failures["both" if baseline and candidate else "baseline" if baseline else "candidate"] += 1
+
+    def _advance(self, harms: Sequence[int | None]) -> None:
+        self.pairs += 1
+        tracks = list(self._tracks.values())
+        for track, harm in zip(tracks, harms, strict=True):
+            track.push(harm)
+        e_values = [track.harm.value for track in tracks]
+        mean = mean_e_value(e_values)
+        self._peak = max(self._peak, mean)
+        if mean >= 1.0 / self.rules.alpha:
+            for track, adjusted in zip(tracks, adjusted_e_values(e_values), strict=True):
+                track.harmed = track.harmed or adjusted >= 1.0 / self.rules.alpha
+
+    @property
+    def undecided(self) -> frozenset[str]:
+        """Names of guardrails that neither passed nor failed yet: where the next pairs are worth their price."""
+        answered = self._unanswered() is None
+        return frozenset(
+            name for name, track in self._tracks.items() if not answered or self._standing(track) == "inconclusive"
+        )
+
+    @property
+    def decision(self) -> Verdict:
+        """The overall verdict without the report: cheap enough to ask after every pair."""
+        if self._unanswered():
+            return "inconclusive"
+        verdicts = {self._standing(track) for track in self._tracks.values()}
+        readable = all(self._unreadable(track) is None for track in self._tracks.values())
+        if "fail" in verdicts or (readable and self._peak >= 1.0 / self.rules.alpha):
+            return "fail"
+        if self.pairs >= self.rules.minimum and verdicts == {"pass"}:
+            return "pass"
+        return "inconclusive"
+
+    def _unanswered(self) -> str | None:
+        """Say which arm got too few replies, if one did."""
+        asked = self.pairs + sum(self._failures.values())
+        for arm in ("baseline", "candidate"):
+            lost = self._failures[arm] + self._failures["both"]
+            if lost and 1.0 - lost / asked < self.rules.floor:
+                return (
+                    f"only {1.0 - lost / asked:.0%} of the {arm}'s calls got a reply; {self.rules.floor:.0%} are needed"
+                )
+        return None
+
+    def _unreadable(self, track: Track) -> str | None:
+        """Say which arm's replies hold too few readable scores, if one's do."""
+        if track.unscored == (0, 0):
+            return None
+        for name, share in zip(("baseline", "candidate"), track.scored_shares(), strict=True):
+            if share < self.rules.floor:
+                needed = f"{self.rules.floor:.0%} are needed"
+                return f"only {share:.0%} of the {name}'s replies hold a readable score; {needed}"
+        return None
+
+    def _standing(self, track: Track) -> Verdict:
+        """Return a guardrail's own verdict, given enough replies."""
+        if self._unreadable(track):
+            return "inconclusive"
+        if track.harmed:
+            return "fail"
+        return "pass" if track.safe.peak >= 1.0 / self.rules.alpha else "inconclusive"
+
+    def _judge(self, track: Track) -> tuple[Verdict, str]:
+        """Return a guardrail's verdict and its reason."""
+        invalid = self._unanswered() or self._unreadable(track)
+        if invalid:
+            return "inconclusive", invalid
+        if self.rules.mode == "paired":
+            bound = f"worse than the baseline by more than {track.margin:g}"
+        else:
+            bound = f"{'above' if track.direction == 'lower' else 'below'} the limit {track.limit:g}"
+        standing = self._standing(track)
+        if standing == "inconclusive":
+            proves = "proves" if track.n == 1 else "prove"
+            return standing, f"{counted(track.n, 'pair')} {proves} neither that it is {bound} nor that it is not"
+        return standing, f"proved {bound}" if standing == "fail" else f"proved not {bound}"
+
+    def verdict(self) -> GateResult:
+        """Return the verdict with everything that supports it."""
+        rows = tuple(self._row(track) for track in self._tracks.values())
+        verdict = self.decision
+        reasons: list[str] = []
+        if verdict == "fail":
+            reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict == "fail"]
+            reasons = reasons or ["the guardrails together prove harm beyond the margins, though no single one does"]
+        elif verdict == "inconclusive":
+            reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict != "pass"]
+            if self.pairs < self.rules.minimum:
+                reasons.append(f"{counted(self.pairs, 'pair')} of at least {self.rules.minimum}")
+        notes = self._notes()
+        e_value = round(min(self._peak, E_VALUE_CAP), _DIGITS)
+        return GateResult(verdict, tuple(reasons), notes, self.pairs, e_value, rows)
+
+    def _notes(self) -> tuple[str, ...]:
+        lost, lost_by_candidate = self._failures["baseline"], self._failures["candidate"]
+        if imbalance_e_value(lost, lost_by_candidate) < 1.0 / self.rules.alpha:
+            return ()
+        more = "candidate" if lost_by_candidate > lost else "baseline"
+        note = f"pairs lost for want of a reply of one arm: {lost_by_candidate} candidate, {lost} baseline;"
+        return (f"{note} that the {more} loses more is no chance",)
+
+    def _row(self, track: Track) -> Row:
+        verdict, reason = self._judge(track)
+        low, high = track.interval(self.rules.alpha)
+        paired = self.rules.mode == "paired"
+        scale = GRID * track.n
+        return Row(
+            name=track.name,
+            metric=track.metric,
+            direction=track.direction,
+            margin=track.margin,
+            limit=track.limit,
+            n=track.n,
+            baseline=round(track.baseline / scale, _DIGITS) if paired and scale else None,
+            candidate=round(track.candidate / scale, _DIGITS) if scale else None,
+            difference=round((track.candidate - track.baseline) / scale, _DIGITS) if paired and scale else None,
+            low=round(low, _DIGITS),
+            high=round(high, _DIGITS),
+            e_value=round(min(track.harm.peak, E_VALUE_CAP), _DIGITS),
+            verdict=verdict,
+            reason=reason,
+        )
+
+    def restore(
+        self,
+        *,
+        harms: Iterable[Sequence[int | None]],
+        sums: Sequence[tuple[int, int]],
+        unscored: Sequence[tuple[int, int]],
+        failures: Mapping[str, int],
+    ) -> None:
+        """Replay recorded harms into an empty gate; `resume` reads them from evidence.
+
+        Args:
+            harms: by pair, one per guardrail, in thousandths.
+            sums: of baseline and candidate by guardrail, in thousandths.
+            unscored: unreadable replies of baseline and candidate by guardrail.
+            failures: pairs without a reply in ``baseline``, ``candidate`` or ``both``.
+
+        Raises:
+            InputError: when the sums do not follow from the harms.
+        """
+        for row in harms:
+            self._advance(row)
+        for track, (baseline, candidate), lost in zip(self._tracks.values(), sums, unscored, strict=True):
+            track.baseline, track.candidate, track.unscored = baseline, candidate, lost
+            if not track.adds_up():
+                raise InputError(f"evidence does not add up for guardrail {track.name}")
+        self._failures = dict(failures)
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the sufficient statistics as JSON-able data: rules, counts and every harm in order."""
+        return {
+            "v": EVIDENCE_VERSION,
+            "rules": asdict(self.rules),
+            "pairs": self.pairs,
+            "failures": dict(self._failures),
+            "guardrails": [
+                {
+                    "name": track.name,
+                    "metric": track.metric,
+                    "direction": track.direction,
+                    "margin": track.margin,
+                    "limit": track.limit,
+                    "baseline": track.baseline,
+                    "candidate": track.candidate,
+                    "unscored": list(track.unscored),
+                    "harms": encode(track.harms),
+                }
+                for track in self._tracks.values()
+            ],
+        }

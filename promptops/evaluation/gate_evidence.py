@@ -1,0 +1,101 @@
+"""From recorded evidence back to the gate that wrote it, and to its verdict."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from promptops.errors import InputError
+from promptops.evaluation.gate import EVIDENCE_VERSION, Gate, GateResult, Rules
+from promptops.evaluation.harm import Guardrail
+from promptops.statistics.series import GRID, decode
+
+# Evidence may come from anybody; nothing larger is expanded.
+_MAX_PAIRS = 100_000
+_T = TypeVar("_T")
+
+
+def resume(evidence: Any) -> Gate:
+    """Return the gate that wrote ``evidence``, ready to take in further pairs.
+
+    Rules, margins and limits are those that the evidence states: compare them with what should have applied.
+
+    Args:
+        evidence: what `Gate.evidence` returned, possibly edited by anybody.
+
+    Raises:
+        InputError: when it is no gate's evidence or does not add up.
+    """
+    if _field(evidence, "v", int) != EVIDENCE_VERSION:
+        raise InputError(f"evidence has version {evidence['v']}; this release reads {EVIDENCE_VERSION}")
+    stated = {_field(item, "name", str): item for item in _field(evidence, "guardrails", list)}
+    if len(stated) != len(evidence["guardrails"]):
+        raise InputError("evidence names a guardrail twice")
+    gate = Gate({name: _guardrail(item) for name, item in stated.items()}, _rules(_field(evidence, "rules", dict)))
+    failures = _field(evidence, "failures", dict)
+    pairs = _count(evidence, "pairs", _MAX_PAIRS)
+    series = [decode(_field(item, "harms", str), pairs) for item in stated.values()]
+    gate.restore(
+        harms=list(zip(*series, strict=True)),
+        sums=[(_count(item, "baseline"), _count(item, "candidate")) for item in stated.values()],
+        unscored=[_unscored(item) for item in stated.values()],
+        failures={arm: _count(failures, arm) for arm in ("baseline", "candidate", "both")},
+    )
+    return gate
+
+
+def rederive(evidence: Any) -> GateResult:
+    """Return the verdict that ``evidence`` supports: the very result that its gate gave.
+
+    Raises:
+        InputError: as `resume`.
+    """
+    return resume(evidence).verdict()
+
+
+def _field(document: Any, key: str, kind: type[_T]) -> _T:
+    value = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"evidence has no usable {key!r}")
+    return value
+
+
+def _count(document: Any, key: str, most: int = _MAX_PAIRS * GRID) -> int:
+    value = _field(document, key, int)
+    if not 0 <= value <= most:
+        raise InputError(f"evidence has no usable {key!r}: {value}")
+    return value
+
+
+def _number(document: Any, key: str) -> float:
+    value = document.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise InputError(f"evidence has no usable {key!r}")
+    return float(value)
+
+
+def _guardrail(document: Any) -> Guardrail:
+    limit = None if document.get("limit") is None else _number(document, "limit")
+    direction = _field(document, "direction", str)
+    if direction not in ("lower", "higher"):
+        raise InputError(f"evidence has no usable 'direction': {direction!r}")
+    metric = _field(document, "metric", str)
+    return Guardrail(metric, "lower" if direction == "lower" else "higher", _number(document, "margin"), limit)
+
+
+def _rules(document: dict[str, Any]) -> Rules:
+    mode = _field(document, "mode", str)
+    if mode not in ("paired", "absolute"):
+        raise InputError(f"evidence has no usable 'mode': {mode!r}")
+    return Rules(
+        "paired" if mode == "paired" else "absolute",
+        _number(document, "alpha"),
+        _count(document, "minimum"),
+        _number(document, "floor"),
+    )
+
+
+def _unscored(document: Any) -> tuple[int, int]:
+    counts = _field(document, "unscored", list)
+    if len(counts) != 2:
+        raise InputError("evidence has no usable 'unscored'")
+    return _count({"unscored": counts[0]}, "unscored"), _count({"unscored": counts[1]}, "unscored")

@@ -1,0 +1,180 @@
+"""What a canary has learned so far: the gate, who answered, and the worst pairs."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from promptops.evaluation.arms import moved
+from promptops.inference.reply import Failure, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from promptops.evaluation.exam import Exam
+    from promptops.evaluation.gate import GateResult, Verdict
+    from promptops.evaluation.sampling import Draw
+    from promptops.registry.configuration import Configuration
+
+BASELINE, CANDIDATE = "baseline", "candidate"
+_EXAMPLES = 5
+_EXAMPLE_CHARACTERS = 4000
+# So many draws without a single reply: nobody is there.
+_HOPELESS = 16
+
+
+class Answered(NamedTuple):
+    """One draw's question and the arms' answers, by arm name; an arm that does not exist is left out."""
+
+    question: str
+    replies: Mapping[str, Reply | Failure]
+
+
+class Judge(Protocol):
+    """What makes verdicts out of scores: `promptops.evaluation.gate.Gate` or one with the same questions."""
+
+    pairs: int
+
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """Take in one answered draw."""
+
+    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
+        """Count a draw without a reply in the arms named."""
+
+    @property
+    def undecided(self) -> frozenset[str]:
+        """Names of guardrails that neither passed nor failed yet."""
+
+    @property
+    def decision(self) -> Verdict:
+        """The overall verdict."""
+
+    def verdict(self) -> GateResult:
+        """The verdict with everything that supports it."""
+
+    def evidence(self) -> dict[str, Any]:
+        """Sufficient statistics."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Evidence in the order of the plan.
+
+    Attributes:
+        exam: what was asked.
+        gate: what it proves.
+        configurations: by arm name.
+        models: ``(requested, reported, fingerprint)`` of all replies.
+        moves: sentences about replies of another model than was asked for.
+        stopped: why it ended before the verdict was clear: ``moved``, ``budget`` or ``unreachable``.
+        last_failure: the latest call without a reply.
+        answered: draws that got any reply.
+        draws: draws taken in.
+        cases: different cases among them.
+        rounds: how often the most asked case was.
+    """
+
+    exam: Exam
+    gate: Judge
+    configurations: Mapping[str, Configuration]
+    models: set[tuple[str, str, str | None]] = field(default_factory=set)
+    moves: list[str] = field(default_factory=list)
+    stopped: str | None = None
+    last_failure: Failure | None = None
+    answered: int = 0
+    draws: int = 0
+    cases: set[tuple[str, str]] = field(default_factory=set)
+    rounds: int = 0
+    _worst: list[tuple[float, int, dict[str, str]]] = field(default_factory=list)
+    _seen: int = 0
+
+    def take(self, draw: Draw, answered: Answered, *, exhausted: bool = False) -> bool:
+        """Take the next draw in and say whether the canary goes on.
+
+        Args:
+            draw: what was asked.
+            answered: what came back.
+            exhausted: whether the budget has ended, so that a missing reply says nothing about the endpoint.
+        """
+        failures = {arm: item for arm, item in answered.replies.items() if isinstance(item, Failure)}
+        replies = {arm: item for arm, item in answered.replies.items() if isinstance(item, Reply)}
+        if failures and (exhausted or any(failure.kind == "budget" for failure in failures.values())):
+            self.stopped = "budget"
+            return False
+        self.draws += 1
+        self.answered += bool(replies)
+        self.cases.add((draw.suite, draw.case))
+        self.rounds = max(self.rounds, draw.replicate + 1)
+        self._identify(replies)
+        if self.moves:
+            self.stopped = "moved"
+        elif failures:
+            self.last_failure = next(iter(failures.values()))
+            self.gate.add_failure(baseline=BASELINE in failures, candidate=CANDIDATE in failures)
+            self.stopped = "unreachable" if self.draws >= _HOPELESS and not self.answered else None
+        else:
+            self._judge(draw, answered.question, replies)
+        return self.stopped is None and self.gate.decision == "inconclusive"
+
+    def _identify(self, replies: Mapping[str, Reply]) -> None:
+        for arm, reply in replies.items():
+            configuration = self.configurations[arm]
+            self.models.add((configuration.model.id, reply.model, reply.fingerprint))
+            if moved(configuration, reply):
+                self.moves.append(
+                    f"model moved: the {arm} asked for {configuration.model.id} and was answered by"
+                    f" {reply.model or 'a model that does not say its name'}"
+                )
+
+    def _judge(self, draw: Draw, question: str, replies: Mapping[str, Reply]) -> None:
+        scores = {arm: self.exam.score(draw, reply) for arm, reply in replies.items()}
+        new = scores[CANDIDATE]
+        old = scores.get(BASELINE, dict.fromkeys(new))
+        self.gate.add({name: (old[name], new[name]) for name in new})
+        for name, value in new.items():
+            self._remember(draw, name, (old[name], value), question, replies)
+
+    def _remember(
+        self,
+        draw: Draw,
+        name: str,
+        scores: tuple[float | None, float | None],
+        question: str,
+        replies: Mapping[str, Reply],
+    ) -> None:
+        rail = self.exam.rails[name]
+        worst = 1.0 if rail.direction == "lower" else 0.0
+        old, new = (worst if score is None else score for score in scores)
+        reference = old if BASELINE in replies else 1.0 - worst
+        harm = new - reference if rail.direction == "lower" else reference - new
+        if harm <= 0:
+            return
+        example = {
+            "case": f"{draw.suite}/{draw.case}",
+            "metric": name,
+            "input": question[:_EXAMPLE_CHARACTERS],
+            **{arm: replies[arm].text[:_EXAMPLE_CHARACTERS] if arm in replies else "" for arm in (BASELINE, CANDIDATE)},
+        }
+        # Ties go to the earlier one, so that the choice follows from the order alone.
+        self._seen += 1
+        heapq.heappush(self._worst, (harm, -self._seen, example))
+        if len(self._worst) > _EXAMPLES:
+            heapq.heappop(self._worst)
+
+    def examples(self) -> list[dict[str, str]]:
+        """Return the worst pairs, worst first."""
+        return [example for _, _, example in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row per guardrail, with the suite that its cases are from."""
+        found = []
+        for row in self.gate.verdict().document()["rows"]:
+            rail = self.exam.rails[row["name"]]
+            found.append({"suite": rail.pool, **row, "metric": rail.label})
+        return found
+
+    def model_records(self) -> list[dict[str, str | None]]:
+        """Return who answered: requested and reported model and fingerprint, each once."""
+        ordered = sorted(self.models, key=lambda item: (item[0], item[1], item[2] or ""))
+        return [{"requested": asked, "reported": told, "fingerprint": mark} for asked, told, mark in ordered]
