@@ -1,0 +1,1 @@
+"""From a reviewed commit to a signed tag and back."""

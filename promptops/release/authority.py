@@ -1,0 +1,132 @@
+"""Which decisions on a live ref count: those that the newest policy lets their signer make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from promptops.errors import PromptopsError, RefusedError, UsageError
+from promptops.release import live
+from promptops.repo import tagobject
+from promptops.trust import sshsig
+
+if TYPE_CHECKING:
+    from promptops.registry.project import Project
+    from promptops.release.live import Decision
+    from promptops.repo.git import Git
+    from promptops.trust.policy import Trust
+
+# A stranger may have piled up more bad decisions than anybody wants to wait for.
+_LOOKED_AT = 50
+
+
+class Rules(NamedTuple):
+    """What decides which decisions count: the newest policy, and the project's settings."""
+
+    trust: Trust
+    project: Project
+
+
+def promoting_role(project: Project, environment: str) -> str:
+    """Return the role that a promotion in one step needs.
+
+    Raises:
+        UsageError: the project has no such environment.
+    """
+    if environment not in project.environments:
+        known = ", ".join(sorted(project.environments))
+        raise UsageError(f"promptops.yaml has no environment {environment}", hint=f"one of: {known}")
+    return "override" if (project.environments[environment] or {}).get("stages") else "release"
+
+
+def check(decision: Decision, rules: Rules) -> None:
+    """Check that who signed a decision may make it.
+
+    Raises:
+        RefusedError: the signature does not verify, the role is missing, or it is for another repository.
+    """
+    trust = rules.trust
+    if decision.repository != trust.repository:
+        raise RefusedError(f"it is for the repository {decision.repository}")
+    who, _ = trust.verify(decision.commit.payload, decision.commit.signature, sshsig.GIT)
+    rolled = decision.action == live.ROLLBACK
+    role = "rollback" if rolled else promoting_role(rules.project, decision.environment)
+    if not trust.has_role(who, role):
+        raise RefusedError(f"{who} has not the role {role}")
+
+
+def is_left(decisions: list[Decision], tag: str, rules: Rules) -> bool:
+    """Return whether a rollback that counts left a release for good; one that nobody may have made does not count."""
+    return any(decision.left == tag and _counts(decision, rules) for decision in decisions)
+
+
+def _counts(decision: Decision, rules: Rules) -> bool:
+    try:
+        check(decision, rules)
+    except RefusedError:
+        return False
+    return True
+
+
+def decisions(git: Git, head: str, rules: Rules, *, environment: str, prompt: str) -> list[Decision]:
+    """Return all decisions from the newest to the first, of which the newest counts.
+
+    Whoever decides on top of a decision vouches for it, so nobody may do that unseen.
+
+    Args:
+        git: the repository.
+        head: id of the newest decision's commit.
+        rules: what decides which count.
+        environment: where they serve.
+        prompt: the prompt.
+
+    Raises:
+        PromptopsError: the newest is not in this clone.
+        RefusedError: they form no chain, the newest does not count, or it serves what was rolled back from; the hint
+            says how to go on from the last one that counts.
+    """
+    ref = live.ref_of(environment, prompt)
+    if git.object(head) is None:
+        hint = f"{live.FETCH}; or, where nobody has it: git update-ref -d {ref}"
+        raise PromptopsError(f"{ref} points to {head[:12]}, which is not in this clone", hint=hint)
+    try:
+        return _good(git, head, rules, environment, prompt)
+    except RefusedError as error:
+        good = _last_good(git, head, rules, environment, prompt)
+        raise RefusedError(
+            f"what {environment} serves of {prompt} does not hold, decision {head[:12]}: {error.message}",
+            hint=_next(ref, head, good, rules.project),
+        ) from error
+
+
+def _good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> list[Decision]:
+    found = live.chain(git, head, environment=environment, prompt=prompt)
+    check(found[0], rules)
+    if is_left(found, found[0].tag, rules):
+        raise RefusedError(f"it serves {found[0].tag} again after a rollback from it")
+    return found
+
+
+def _last_good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> Decision | None:
+    oid: str | None = head
+    for _ in range(_LOOKED_AT):
+        try:
+            found = git.object(oid) if oid else None
+            oid = tagobject.parse_commit(found.data).parent if found and found.kind == "commit" else None
+        except RefusedError:
+            oid = None
+        if oid is None:
+            return None
+        try:
+            return _good(git, oid, rules, environment, prompt)[0]
+        except PromptopsError:
+            continue
+    return None
+
+
+def _next(ref: str, head: str, good: Decision | None, project: Project) -> str:
+    if good is None:
+        return f"no decision before it holds: git reflog {ref}; git update-ref -d {ref} {head}; then promptops promote"
+    steps = f"git update-ref {ref} {good.oid} {head}"
+    if project.push:
+        steps += f"; git push --force-with-lease={ref}:{head} {project.remote} {good.oid}:{ref}"
+    return f"go on from the last good decision, number {good.sequence} for {good.tag}: {steps}"

@@ -1,0 +1,171 @@
+"""What this clone knows about its protected branches: revoked keys, the newest policy, and what they contain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promptops.errors import InputError, PromptopsError, RefusedError
+from promptops.registry.governed import OWN, POLICY, POLICY_HISTORY
+from promptops.release.stored import FETCH_TAGS
+from promptops.repo import refs
+from promptops.repo.source import TreeSource
+from promptops.trust import chain, envelope, policy, signers
+
+if TYPE_CHECKING:
+    from promptops.repo.git import Git
+    from promptops.trust.policy import Trust
+
+
+def newest_trust(git: Git) -> Trust:
+    """Return the newest policy of HEAD and of the protected branches that it names, with all their revoked keys.
+
+    Raises:
+        RefusedError: there is none, or its chain does not verify.
+    """
+    commit = git.commit("HEAD")
+    trust = policy.load(TreeSource(git, commit))
+    trust.verify_chain()
+    here = Clone(git, commit)
+    return here.newest_policy(trust._replace(revoked_keys=trust.revoked_keys + here.revocations(trust)), None)
+
+
+class Clone:
+    """The protected branches of a clone, its own and those of its remotes.
+
+    Args:
+        git: the repository.
+        commit: the commit that is asked about.
+    """
+
+    def __init__(self, git: Git, commit: str) -> None:
+        self.git = git
+        self.commit = commit
+        self._heads: dict[str, str] | None = None
+
+    def tips(self, trust: Trust) -> list[str]:
+        """Return the commit ids of the protected branches, each once."""
+        if self._heads is None:
+            self._heads = refs.listing(self.git, "refs/heads", "refs/remotes")
+        return sorted({oid for ref, oid in self._heads.items() if trust.is_protected(_local(ref))})
+
+    def revocations(self, trust: Trust) -> bytes:
+        """Return the revoked keys that the tips of protected branches list, one a line."""
+        found = [self.git.object(f"{tip}:{signers.REVOKED}") for tip in self.tips(trust) if tip != self.commit]
+        return b"".join(blob.data.rstrip(b"\n") + b"\n" for blob in found if blob)
+
+    def policy_history(self, trust: Trust) -> str:
+        """Return git's list of the commits in protected branches that wrote a policy version, each before its paths."""
+        tips = self.tips(trust)
+        if not tips:
+            return ""
+        # Without these options the repository's configuration, or a merge that takes the older side, hides some.
+        options = ["--full-history", "--diff-merges=first-parent", "--no-show-signature", "--no-follow", "--no-color"]
+        shown = ["--no-renames", "--no-relative", "--diff-filter=d", "--name-only", "--format=%H"]
+        return self.git.text("log", *options, *shown, *tips, "--", f":(top,literal){POLICY_HISTORY.rstrip('/')}")
+
+    def signed(self, trust: Trust, root: str | None, history: str) -> str:
+        """Return that the policies at the tips are signed: their revoked keys count, so nobody may drop one unseen.
+
+        Args:
+            trust: the policy of the commit.
+            root: the pinned digest of the policy's first version.
+            history: from `policy_history`.
+
+        Raises:
+            RefusedError: a tip that contains the commit has lost its policy, one is not what its roots signed, or
+                the branches once had a newer one than now.
+            InputError: a policy is malformed.
+        """
+        others = [tip for tip in self.tips(trust) if tip != self.commit and not self._same_policy(tip, trust)]
+        newest = trust
+        for tip in others:
+            if self.git.object(f"{tip}:{POLICY}") is None and not self._contains(tip):
+                continue
+            try:
+                loaded = policy.load(TreeSource(self.git, tip, commit=tip), revoked=trust.revoked_keys)
+                loaded.verify_chain(root)
+            except RefusedError as error:
+                message = f"a protected branch at {tip[:12]}: {error.message}"
+                raise RefusedError(message, hint=error.hint, path=error.path) from error
+            newest = max(newest, loaded, key=lambda each: each.version)
+        self._check_newest(newest, history)
+        return f"{len(others)} other policies" if others else "the policy of the release is in force"
+
+    def _check_newest(self, newest: Trust, history: str) -> None:
+        following = chain.path(newest.version + 1)
+        commit = ""
+        for line in history.splitlines():
+            if not line.startswith(POLICY_HISTORY):
+                commit = line or commit
+            elif line == following and self._had_signed(f"{commit}:{line}", newest):
+                version = newest.version
+                raise RefusedError(
+                    f"the policy went back from version {version + 1} to {version}: {commit[:12]} had it signed",
+                    hint=f"git checkout {commit[:12]} -- {OWN}; what was wrong with it is changed by a further version",
+                    path=following,
+                )
+
+    def _had_signed(self, spec: str, newest: Trust) -> bool:
+        """Return whether it was a signed version: a draft or a stranger's file may go again."""
+        found = self.git.object(spec)
+        try:
+            return found is not None and chain.continues(newest, envelope.parse(found.data))
+        except InputError:
+            return False
+
+    def _same_policy(self, tip: str, trust: Trust) -> bool:
+        found = {path: self.git.object(f"{tip}:{path}") for path in trust.digests}
+        return all(blob and chain.sha256(blob.data) == trust.digests[path] for path, blob in found.items())
+
+    def _contains(self, tip: str) -> bool:
+        return tip == self.commit or not self.git.try_run("merge-base", "--is-ancestor", self.commit, tip).returncode
+
+    def mended(self, trust: Trust) -> Trust:
+        """Return ``trust`` with the signatures that the protected branches hold on the same policy versions."""
+        links = list(trust.links)
+        for tip in self.tips(trust):
+            for index, link in enumerate(links):
+                again = self.git.object(f"{tip}:{chain.path(index + 1)}")
+                signed = envelope.parse(again.data) if again else link
+                if signed.payload == link.payload:
+                    links[index] = link._replace(signatures=link.signatures + signed.signatures, source=b"")
+        return trust._replace(links=tuple(links))
+
+    def branch(self, trust: Trust) -> str:
+        """Return that the commit lies on a protected branch.
+
+        Raises:
+            PromptopsError: this clone has no protected branch.
+            RefusedError: none of them contains the commit.
+        """
+        tips = self.tips(trust)
+        if not tips:
+            raise PromptopsError("this clone has no protected branch", hint=f"git fetch origin; {FETCH_TAGS}")
+        for tip in tips:
+            if self._contains(tip):
+                return f"on a protected branch at {tip[:12]}"
+        if self.git.shallow:
+            raise PromptopsError("this clone is too shallow to know", hint="git fetch --unshallow --tags")
+        raise RefusedError(f"commit {self.commit[:12]} is on no protected branch")
+
+    def newest_policy(self, trust: Trust, root: str | None) -> Trust:
+        """Return the newest policy of ``trust`` and the protected branches, verified up to the same root.
+
+        Raises:
+            RefusedError: a newer one does not follow from the root.
+        """
+        found = [trust]
+        for tip in self.tips(trust):
+            if self.git.object(f"{tip}:{POLICY}") is None:
+                continue
+            loaded = policy.load(TreeSource(self.git, tip), revoked=trust.revoked_keys)
+            if loaded.version > found[-1].version:
+                loaded.verify_chain(root or trust.root)
+                found.append(loaded)
+        return found[-1]
+
+
+def _local(ref: str) -> str:
+    if ref.startswith("refs/remotes/"):
+        return "refs/heads/" + ref.removeprefix("refs/remotes/").partition("/")[2]
+    return ref

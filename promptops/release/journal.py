@@ -1,0 +1,145 @@
+"""What makes a killed release end as a whole or not at all: one at a time, and a note of refs about to be written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING
+
+from promptops.errors import PromptopsError, RefusedError
+from promptops.repo import refs
+from promptops.repo.git import GitError
+from promptops.repo.refs import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promptops.repo.git import Git
+
+
+def folder(git: Git) -> str:
+    """Return the folder for our own state, below the git directory that every worktree shares."""
+    path = os.path.join(git.common_dir, "promptops")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def exclusive(git: Git) -> Iterator[None]:
+    """Hold the repository's release lock; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        PromptopsError: another release holds it.
+    """
+    with open(os.path.join(folder(git), "lock"), "a+", encoding="ascii", errors="replace") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read(20).strip()
+            raise PromptopsError(
+                f"another release is running in this repository{f' (process {holder})' if holder else ''}",
+                hint="wait for it to end, then run the command again",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def publish(git: Git, updates: list[Update], remote: str | None) -> None:
+    """Create or move refs, on the remote first when there is one: all of them or, whatever happens, none.
+
+    Args:
+        git: the repository.
+        updates: refs to move, whose objects exist.
+        remote: where to push them first, or None.
+
+    Raises:
+        RefusedError: a ref is not where it was seen, here or there; nothing was moved here.
+        PromptopsError: the remote could not be reached, or git could not write here; `resume` finds out what was done.
+    """
+    path = _path(git)
+    if remote:
+        # Without this look, a mistyped remote would leave a note that nobody could ever settle.
+        refs.remote_refs(git, remote, [update.ref for update in updates])
+    _write(path, {"remote": remote, "updates": [list(update) for update in updates]})
+    if remote:
+        try:
+            refs.push(git, remote, updates)
+        except refs.RejectedError:
+            os.unlink(path)
+            raise
+    owed = False
+    try:
+        refs.update(git, updates)
+    except GitError:
+        # What the remote has by now, `resume` brings here.
+        owed = remote is not None
+        raise
+    finally:
+        if not owed:
+            os.unlink(path)
+
+
+def resume(git: Git) -> list[str]:
+    """Finish what a killed or interrupted `publish` began, and return the refs that it had promised.
+
+    Raises:
+        PromptopsError: the remote has to be asked and cannot be reached, or the note is damaged.
+    """
+    path = _path(git)
+    if not os.path.exists(path):
+        return []
+    updates, remote = _read(path)
+    wanted = {update.ref: update.new for update in updates}
+    if remote is None or _arrived(git, remote, wanted, path):
+        missing = [update for update in updates if refs.read(git, update.ref) != update.new]
+        try:
+            if missing:
+                refs.update(git, missing)
+        except RefusedError:
+            # Somebody moved them meanwhile: what was promised is overtaken, and nothing was moved.
+            wanted = {}
+    else:
+        wanted = {}
+    os.unlink(path)
+    return list(wanted)
+
+
+def _arrived(git: Git, remote: str, wanted: dict[str, str], path: str) -> bool:
+    try:
+        # A push is atomic, so one look tells whether all of it arrived.
+        return refs.remote_refs(git, remote, list(wanted)) == wanted
+    except PromptopsError as error:
+        raise PromptopsError(
+            f"a push to {remote} was interrupted, and {remote} cannot be asked how it ended",
+            hint=f"git ls-remote {remote}; or, to take it as failed: rm '{path}'",
+        ) from error
+
+
+def _read(path: str) -> tuple[list[Update], str | None]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            note = json.load(file)
+        return [Update(*item) for item in note["updates"]], note["remote"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise PromptopsError(
+            "the note of an interrupted release is damaged",
+            hint=f"see what it left: promptops log; then rm '{path}'",
+            path=path,
+        ) from error
+
+
+def _path(git: Git) -> str:
+    return os.path.join(folder(git), "pending.json")
+
+
+def _write(path: str, note: dict[str, object]) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(note, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)

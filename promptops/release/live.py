@@ -1,0 +1,201 @@
+"""What an environment serves: per prompt one chain of signed decisions, each a commit that names the one before.
+
+``refs/promptops/live/<env>/<name>/HEAD`` points to the newest. A commit's id pins all before it. Anybody who may push a
+ref can put a decision there: which ones count is told by `promptops.release.authority`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
+from promptops.registry import canonical
+from promptops.repo import refs, tagobject
+from promptops.trust import sshsig
+
+if TYPE_CHECKING:
+    from promptops.repo.git import Git
+
+PREFIX = "refs/promptops/live/"
+FETCH = "git fetch origin 'refs/promptops/live/*:refs/promptops/live/*'"
+PROMOTE, ROLLBACK = "promote", "rollback"
+_FILE = b"100644 decision.json\0"
+_FORMAT = 1
+_MEMBERS: dict[str, type | tuple[type, ...]] = {
+    "v": int, "environment": str, "prompt": str, "action": str, "sequence": int, "previous": (str, type(None)),
+    "release": dict, "left": (str, type(None)), "reason": str, "repository": str,
+}  # fmt: skip
+_ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,31}")
+MAX_DECISIONS = 100_000
+
+
+class Decision(NamedTuple):
+    """One decision, as stored; nothing in it is trusted until its signature is.
+
+    Attributes:
+        oid: id of its commit.
+        commit: the commit itself, for its signature.
+        action: ``promote`` or ``rollback``.
+        sequence: 1 for the first, then one more than the one before.
+        tag: release tag that serves from now on.
+        tag_object: id of the tag object.
+        manifest: SHA-256 (hex) of the release's manifest.
+        left: release tag that a rollback leaves for good; None for a promotion.
+        time: the signer's clock, seconds since 1970.
+    """
+
+    oid: str
+    commit: tagobject.CommitObject
+    environment: str
+    prompt: str
+    action: str
+    sequence: int
+    tag: str
+    tag_object: str
+    manifest: str
+    left: str | None
+    reason: str
+    repository: str
+    time: int
+
+    def document(self) -> dict[str, Any]:
+        """Return what people and programs are told about it."""
+        hidden = {"commit"}
+        return {key: value for key, value in self._asdict().items() if key not in hidden}
+
+
+def ref_of(environment: str, prompt: str) -> str:
+    """Return the ref that says what ``environment`` serves for ``prompt``.
+
+    Raises:
+        UsageError: not a name that an environment can have.
+    """
+    if not _ENVIRONMENT.fullmatch(environment):
+        raise UsageError(
+            f"{environment!r} is not the name of an environment",
+            hint="lower case letters, digits and -, as under `environments` in promptops.yaml",
+        )
+    return f"{PREFIX}{environment}/{prompt}/HEAD"
+
+
+def heads(git: Git, environment: str) -> dict[str, str]:
+    """Return the newest decision's commit id by prompt name."""
+    base = ref_of(environment, "").removesuffix("/HEAD")
+    found = refs.listing(git, base)
+    return {ref.removeprefix(base).removesuffix("/HEAD"): oid for ref, oid in found.items() if ref.endswith("/HEAD")}
+
+
+def chain(git: Git, head: str, *, environment: str, prompt: str) -> list[Decision]:
+    """Return all decisions from the newest to the first, checked to form one chain; signatures are not checked.
+
+    Raises:
+        RefusedError: a commit is no decision of this chain, or a number is missing.
+    """
+    found: list[Decision] = []
+    oid: str | None = head
+    while oid is not None:
+        if len(found) >= MAX_DECISIONS:
+            raise RefusedError(f"{prompt} has more than {MAX_DECISIONS:,} decisions in {environment}")
+        decision = _read(git, oid)
+        if (decision.environment, decision.prompt) != (environment, prompt):
+            raise RefusedError(f"decision {oid[:12]} is for {decision.prompt} in {decision.environment}")
+        found.append(decision)
+        oid = decision.commit.parent
+    _check_order(found)
+    return found
+
+
+def _check_order(newest_first: list[Decision]) -> None:
+    for number, decision in enumerate(reversed(newest_first), 1):
+        if decision.sequence != number:
+            raise RefusedError(f"decision {decision.oid[:12]} has the number {decision.sequence}, not {number}")
+
+
+def _read(git: Git, oid: str) -> Decision:
+    found = git.object(oid)
+    if found is None:
+        raise PromptopsError(f"decision {oid[:12]} is not in this clone", hint=FETCH)
+    if found.kind != "commit":
+        raise RefusedError(f"{oid[:12]} is a {found.kind}, not a decision")
+    commit = tagobject.parse_commit(found.data)
+    tree = git.object(commit.tree)
+    if tree is None or not tree.data.startswith(_FILE) or len(tree.data) != len(_FILE) + len(oid) // 2:
+        raise RefusedError(f"decision {oid[:12]} holds other files than decision.json")
+    blob = git.object(tree.data[len(_FILE) :].hex())
+    try:
+        value = canonical.loads(blob.data if blob else b"", limit=1 << 16)
+        return _parse(oid, commit, value)
+    except InputError as error:
+        raise RefusedError(f"decision {oid[:12]}: {error.message}") from error
+
+
+def _parse(oid: str, commit: tagobject.CommitObject, value: Any) -> Decision:
+    if not isinstance(value, dict) or value.keys() != _MEMBERS.keys():
+        raise InputError("decision.json has missing or unknown members")
+    wrong = [name for name, kind in _MEMBERS.items() if not isinstance(value[name], kind)]
+    release = value["release"]
+    if (
+        wrong
+        or release.keys() != {"tag", "object", "manifest"}
+        or not all(isinstance(x, str) for x in release.values())
+    ):
+        raise InputError("decision.json has a member of the wrong type")
+    if value["v"] != _FORMAT or value["action"] not in (PROMOTE, ROLLBACK):
+        raise InputError(f"decision.json is of another format, or {value['action']!r} is no action")
+    if value["previous"] != commit.parent or (value["action"] == ROLLBACK) != (value["left"] is not None):
+        raise InputError("decision.json contradicts its commit")
+    return Decision(
+        oid, commit, value["environment"], value["prompt"], value["action"], value["sequence"], release["tag"],
+        release["object"], release["manifest"], value["left"], value["reason"], value["repository"], commit.time,
+    )  # fmt: skip
+
+
+def write(
+    git: Git,
+    key: str,
+    *,
+    environment: str,
+    prompt: str,
+    action: str,
+    tag: str,
+    tag_object: str,
+    manifest: str,
+    left: str | None,
+    reason: str,
+    repository: str,
+    before: Decision | None,
+) -> str:
+    """Sign and store a decision that no ref points to yet, and return its commit id.
+
+    Args:
+        git: the repository.
+        key: a signing key as `sshsig.sign` takes it.
+        environment: where it serves.
+        prompt: the prompt.
+        action: `PROMOTE` or `ROLLBACK`.
+        tag: release tag that serves from now on.
+        tag_object: id of the tag object.
+        manifest: SHA-256 (hex) of the release's manifest.
+        reason: why, in a sentence.
+        repository: the policy's name of the repository.
+        left: the tag that a rollback leaves.
+        before: the newest decision so far.
+    """
+    document = {
+        "v": _FORMAT,
+        "environment": environment,
+        "prompt": prompt,
+        "action": action,
+        "sequence": before.sequence + 1 if before else 1,
+        "previous": before.oid if before else None,
+        "release": {"tag": tag, "object": tag_object, "manifest": manifest},
+        "left": left,
+        "reason": reason,
+        "repository": repository,
+    }
+    blob = git.run("hash-object", "-w", "--stdin", stdin=canonical.dumps(document)).decode().strip()
+    tree = git.run("mktree", "-z", stdin=f"100644 blob {blob}\tdecision.json\0".encode()).decode().strip()
+    text = f"{action} {tag} in {environment}\n\n{reason}\n".encode()
+    payload = tagobject.commit_payload(git, tree, before.oid if before else None, text)
+    return tagobject.write_commit(git, payload, sshsig.sign(payload, key, sshsig.GIT))

@@ -1,0 +1,117 @@
+"""Where every prompt stands, and what to type next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from promptops.errors import InputError, PromptopsError
+from promptops.registry import version as versions
+from promptops.registry.registry import Registry
+from promptops.release import history, live
+from promptops.repo import refs, tags
+from promptops.repo.source import TreeSource
+from promptops.trust import reviews
+
+if TYPE_CHECKING:
+    from promptops.registry.configuration import Configuration
+    from promptops.release.history import Release
+    from promptops.repo.git import Git
+
+
+@dataclass(slots=True)
+class Standing:
+    """One prompt in a commit.
+
+    Attributes:
+        state: ``released``, ``unreleased``, ``changed`` (other content than the release of its version), ``stale``
+            (a higher version was released), ``withdrawn`` or ``broken``.
+        approved: whether an unreleased prompt may be released; None where that is no question.
+        missing: why it may not.
+        live: version by environment.
+        next: what to type, or None.
+    """
+
+    name: str
+    version: str | None = None
+    digest: str | None = None
+    state: str = "released"
+    newest: str | None = None
+    approved: bool | None = None
+    missing: list[str] = field(default_factory=list)
+    live: dict[str, str] = field(default_factory=dict)
+    next: str | None = None
+
+
+def standings(git: Git, revision: str = "HEAD") -> list[Standing]:
+    """Return where every prompt of a commit stands, by name.
+
+    Raises:
+        GitError: not a repository, or no such commit.
+    """
+    registry = Registry(TreeSource(git, revision))
+    commit = git.commit(revision)
+    released: dict[str, list[Release]] = {}
+    for release in history.releases(git):
+        released.setdefault(release.name, []).append(release)
+    serving = _serving(git)
+    found = []
+    for name in registry.names():
+        one = Standing(name, live=serving.get(name, {}))
+        try:
+            _fill(git, one, registry.configuration(name), released.get(name, []), commit)
+        except InputError as error:
+            one.state, one.missing, one.next = "broken", [error.message], "promptops check --all"
+        found.append(one)
+    return found
+
+
+def _serving(git: Git) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for ref, oid in refs.listing(git, live.PREFIX).items():
+        environment, _, prompt = ref.removeprefix(live.PREFIX).removesuffix("/HEAD").partition("/")
+        try:
+            tag = live.chain(git, oid, environment=environment, prompt=prompt)[0].tag
+        except PromptopsError as error:
+            tag = f"@v? ({error.message})"
+        found.setdefault(prompt, {})[environment] = tag.rpartition("@v")[2]
+    return found
+
+
+def _fill(git: Git, one: Standing, configuration: Configuration, released: list[Release], commit: str) -> None:
+    one.version, one.digest = configuration.prompt.version, configuration.digest
+    one.newest = released[0].version.text if released else None
+    same = next((release for release in released if release.version.text == one.version), None)
+    if same is not None:
+        _fill_released(git, one, same)
+    elif released and versions.parse(one.version) < released[0].version:
+        one.state, one.next = "stale", f"promptops bump {one.name}"
+    else:
+        _fill_unreleased(git, one, configuration, commit)
+
+
+def _fill_released(git: Git, one: Standing, same: Release) -> None:
+    stated = Registry(TreeSource(git, same.commit)).configuration(one.name).digest
+    if stated != one.digest or same.withdrawn:
+        one.state = "withdrawn" if same.withdrawn else "changed"
+        one.next = f"promptops bump {one.name}"
+        environments = [name for name, version in one.live.items() if same.withdrawn and version == one.version]
+        if environments:
+            one.next = f"promptops rollback {one.name} --env {environments[0]} --reason REASON"
+    elif not one.live:
+        one.next = f"promptops promote {one.name} --env ENV --reason REASON"
+
+
+def _fill_unreleased(git: Git, one: Standing, configuration: Configuration, commit: str) -> None:
+    one.state = "unreleased"
+    earlier = tags.releases(git, one.name)
+    try:
+        judged = reviews.review_release(
+            git, configuration=configuration, previous=earlier[-1] if earlier else None, commit=commit
+        )
+    except PromptopsError as error:
+        one.missing, one.next = [error.message], error.hint
+        return
+    one.approved = judged.satisfied
+    one.missing = [f"{item.subject}: {item.reason}" for item in judged.missing]
+    one.next = f"promptops release {one.name}" if judged.satisfied else "promptops review request"

@@ -1,0 +1,105 @@
+"""log, status and diff."""
+
+from __future__ import annotations
+
+import json
+
+import releasing
+from releasing import NEW, OLD, PROMPT
+from support import prompt
+
+
+def standing(repo):
+    return json.loads(repo.cli("status", "--json").out)[0]
+
+
+def test_log_lists_releases_newest_first(released):
+    rows = json.loads(released.cli("log", "--json").out)
+    assert [row["tag"] for row in rows] == [NEW, OLD]
+    assert rows[0]["object"] == released.git("rev-parse", NEW)
+    assert [line.split()[0] for line in released.cli("log", "support/reply").out.splitlines()] == [NEW, OLD]
+
+
+def test_log_leaves_out_what_is_no_release(released):
+    released.git("tag", "prompt/support/reply@v9.0.0")
+    released.git("tag", "-a", "-m", "x", "prompt/support/reply@latest")
+    released.git("tag", "-a", "-m", "x", "prompt/support/reply-long@v1.0.0")
+    assert len(json.loads(released.cli("log", "support/reply", "--json").out)) == 2
+
+
+def test_status_goes_through_the_life_of_a_version(solo):
+    assert (standing(solo)["state"], standing(solo)["approved"]) == ("unreleased", True)
+    assert standing(solo)["next"] == "promptops release support/reply"
+    solo.promptops("release", "--no-canary", "x")
+    assert standing(solo)["state"] == "released"
+    assert "promptops promote" in standing(solo)["next"]
+    solo.promptops("promote", "support/reply", "--env", "prod", "--reason", "x")
+    assert (standing(solo)["live"], standing(solo)["next"]) == ({"prod": "1.0.0"}, None)
+    solo.write(PROMPT, prompt("Same version, other text."))
+    solo.commit("Forgot to bump")
+    assert (standing(solo)["state"], standing(solo)["next"]) == ("changed", "promptops bump support/reply")
+
+
+def test_status_points_at_a_live_withdrawn_release(released):
+    released.promptops("promote", "support/reply@1.0.0", "--env", "prod", "--reason", "x")
+    released.promptops("promote", "support/reply", "--env", "prod", "--reason", "x")
+    released.promptops("withdraw", NEW, "--reason", "flatters")
+    found = standing(released)
+    assert (found["state"], found["live"]) == ("withdrawn", {"prod": "1.1.0"})
+    assert found["next"].startswith("promptops rollback support/reply --env prod")
+
+
+def test_status_says_what_a_review_lacks(project):
+    found = standing(project)
+    assert (found["state"], found["approved"]) == ("unreleased", False)
+    assert found["missing"]
+    assert "promptops review" in project.cli("status").out
+
+
+def test_status_of_a_broken_prompt_does_not_hide_the_others(released):
+    released.write("prompts/broken.yaml", "version: 1\n")
+    released.commit("Broken")
+    found = {row["name"]: row["state"] for row in json.loads(released.cli("status", "--json").out)}
+    assert found == {"broken": "broken", "support/reply": "released"}
+
+
+def test_diff_tells_grade_settings_and_text(released):
+    text = prompt("Be brief.", version="2.0.0", parameters="{temperature: 1}", extra="evals: [style]\n")
+    released.write(PROMPT, text.replace("ticket:", "request:").replace("{{ ticket }}", "{{ request }}"))
+    released.commit("More")
+    (found,) = json.loads(released.cli("diff", "support/reply@1.1.0", "HEAD", "--json").out)
+    assert found["grade"] == "major"
+    assert found["new"]["version"] == "2.0.0"
+    fields = {change["field"]: (change["old"], change["new"]) for change in found["changes"]}
+    assert fields["parameters.temperature"] == (0, 1)
+    assert fields["evals"] == ([], ["style"])
+    assert {"variables.ticket", "variables.request"} <= fields.keys()
+    assert "-{{ ticket }}" in found["text"]
+
+
+def test_diff_of_revisions_lists_what_differs_and_nothing_else(released):
+    released.write("prompts/other.yaml", prompt("Other."))
+    released.commit("Another")
+    found = json.loads(released.cli("diff", OLD, "HEAD", "--json").out)
+    assert [item["grade"] for item in found] == ["patch"]
+    found = json.loads(released.cli("diff", "HEAD~1", "HEAD", "--json").out)
+    assert [(item["prompt"], item["grade"], item["old"]) for item in found] == [("other", "new", None)]
+    assert released.cli("diff", "HEAD", "HEAD").out == ""
+
+
+def test_diff_of_two_prompts_or_of_nothing_is_refused(released):
+    assert released.cli("diff", "support/reply@1.0.0", "other@1.0.0").code == 2
+    assert released.cli("diff", "HEAD", "HEAD", "nothing").code == 1
+    assert released.cli("diff", "HEAD", "no-such-revision").code == 3
+
+
+def test_hostile_text_is_printed_harmlessly(released):
+    released.write(PROMPT, prompt("x", version="1.2.0").replace("'x'", '"\\e[31mred"'))
+    released.commit("Escape")
+    assert "\x1b[31m" not in released.cli("diff", NEW, "HEAD").out
+
+
+def test_manifest_is_published_as_a_schema(released):
+    from promptops.registry import schemas
+
+    assert schemas.problems("manifest", releasing.manifest_of(released).statement()) == []
