@@ -1,0 +1,37 @@
+"""``promptops new``."""
+
+from __future__ import annotations
+
+import click
+
+from promptops.registry import scaffold
+from promptops.repo.git import Git
+from promptops.repo.source import WorktreeSource
+
+
+@click.group()
+def command() -> None:
+    """Write a new prompt or model file; nothing is overwritten."""
+
+
+@command.command(epilog="\b\nExample:\n  promptops new prompt support/reply --model local")
+@click.argument("name")
+@click.option("--model", metavar="MODEL", help="Name of its model file; by default the first in models/.")
+def prompt(name: str, model: str | None) -> None:
+    """Write a first draft of the prompt NAME."""
+    with Git() as git:
+        source = WorktreeSource(git.root)
+    _write(source.root, scaffold.new_prompt(name, source.entries("models/"), model))
+
+
+@command.command(epilog="\b\nExample:\n  promptops new model gpt-4o-2024-11-20")
+@click.argument("name")
+def model(name: str) -> None:
+    """Write a first draft of the model NAME, of an OpenAI-compatible endpoint."""
+    with Git() as git:
+        _write(git.root, scaffold.new_model(name))
+
+
+def _write(root: str, file: scaffold.NewFile) -> None:
+    scaffold.write(root, file)
+    click.echo(file.path)

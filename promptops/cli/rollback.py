@@ -1,0 +1,35 @@
+"""``promptops rollback``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from promptops.cli.deciding import env_option, open_desk, report, signing_options
+from promptops.cli.opening import json_option
+from promptops.repo.git import Git
+
+
+@click.command(
+    epilog='\b\nExamples:\n  promptops rollback support/reply --env prod --reason "flatters" --push\n'
+    '  promptops rollback support/reply --env prod --to 1.2.0 --reason "complaints"'
+)
+@click.argument("prompt")
+@env_option
+@click.option(
+    "--to", "version", metavar="VERSION", help="Earlier release to serve; default: the one that served before."
+)
+@signing_options
+@json_option
+def command(prompt: str, environment: str, version: str | None, reason: str, *, as_json: bool, **options: Any) -> None:
+    """Point an environment at an earlier release: one signature, no canary, at once.
+
+    Final: the release that is left never serves there again under its version. The tree follows by an ordinary change.
+    """
+    from promptops.release import serving
+
+    with Git() as git:
+        target = version.removeprefix("v") if version else None
+        decision = serving.rollback(open_desk(git, options), prompt, environment, version=target, reason=reason)
+    report(decision, as_json=as_json)

@@ -1,0 +1,144 @@
+"""init: everything that a repository needs, nothing that exists is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support import PROMPT
+
+
+def files(repo) -> set[str]:
+    return {
+        os.path.relpath(os.path.join(folder, name), repo.root)
+        for folder, _, names in os.walk(repo.root)
+        for name in names
+        if ".git/" not in folder + "/"
+    }
+
+
+def test_init_sets_up_an_empty_repository(repo):
+    done = repo.promptops("init", "--solo")
+    written = {line.removeprefix("wrote ") for line in done.stdout.splitlines() if line.startswith("wrote ")}
+    assert {
+        "promptops.yaml",
+        "prompts/assistant.yaml",
+        "models/local.yaml",
+        ".pre-commit-config.yaml",
+        ".promptops/policy.yaml",
+    } <= written
+    assert written <= files(repo)
+    root = done.stdout.splitlines()[-1].removeprefix("root ")
+    assert repo.promptops("policy", "verify", "--root", root).returncode == 0
+    repo.git("add", "-A")
+    assert repo.promptops("check", "--all").returncode == 0
+    assert repo.promptops("fmt", "--check").returncode == 0
+    assert "assistant" in repo.promptops("list").stdout
+    assert repo.promptops("render", "assistant", "--var", "question=Hi").returncode == 0
+
+
+def test_init_again_changes_nothing(repo):
+    repo.promptops("init")
+    before = {path: (repo.root / path).read_bytes() for path in files(repo)}
+    done = repo.promptops("init", "--solo", "--dry-run")
+    assert done.stdout == ""
+    assert repo.promptops("init").stdout == ""
+    assert {path: (repo.root / path).read_bytes() for path in files(repo)} == before
+
+
+def test_init_leaves_an_existing_repository_alone(repo):
+    mine = {
+        ".pre-commit-config.yaml": "repos: []\n",
+        "promptops.yaml": "version: 1\n",
+        "prompts/reply.yaml": PROMPT,
+        "evals/safety.yaml": "mine\n",
+        "old/agent.prompt": "You are",
+        "old/agent.prompty": "You are",
+        "app/prompts/system.txt": "You are",
+        "app/code.py": 'SYSTEM_PROMPT = """You are a helpful assistant."""\n',
+        "app/plain.py": "prompt = input()\n",
+    }
+    for path, text in mine.items():
+        repo.write(path, text)
+    repo.commit("Existing")
+    done = repo.promptops("init")
+    assert {path: repo.read(path) for path in mine} == mine
+    assert repo.git("status", "--porcelain", "-uall").replace("?? ", "").split() == sorted(
+        line.removeprefix("wrote ") for line in done.stdout.splitlines() if line.startswith("wrote ")
+    )
+    assert "prompts/assistant.yaml" not in files(repo)
+    assert "promptops check --reviewed" in done.stderr
+
+
+def test_init_lists_what_looks_like_prompts(repo):
+    for path, text in {
+        "old/agent.prompt": "x",
+        "old/agent.prompt.yml": "x",
+        "a.prompty": "x",
+        "app/prompts/system.txt": "x",
+        "app/code.py": 'system_prompt: str = (\n    """You are"""\n)\n',
+        "app/plain.py": "prompt = input()\n",
+        "app/notes.txt": "x",
+    }.items():
+        repo.write(path, text)
+    told = repo.promptops("init", "--dry-run").stderr
+    assert "5 files look like prompts" in told
+    assert "app/code.py" in told
+    assert "plain.py" not in told
+    assert "notes.txt" not in told
+
+
+def test_dry_run_writes_nothing(repo):
+    done = repo.promptops("init", "--dry-run", "--ci", "github")
+    assert "would write prompts/assistant.yaml" in done.stdout
+    assert "would write .github/workflows/promptops.yml" in done.stdout
+    assert files(repo) == set()
+
+
+@pytest.mark.parametrize(
+    ("service", "path"), [("github", ".github/workflows/promptops.yml"), ("gitlab", ".gitlab/promptops.yml")]
+)
+def test_ci_workflow_on_request(repo, service, path):
+    repo.promptops("init", "--ci", service)
+    assert "promptops" in repo.read(path)
+
+
+def test_without_a_key_nothing_is_written(repo):
+    env = {name: value for name, value in repo.env().items() if name != "PROMPTOPS_SIGNING_KEY"} | {
+        "GIT_CONFIG_GLOBAL": os.devnull
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "promptops", "init"], cwd=repo.root, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "next:" in done.stderr
+    assert files(repo) == set()
+
+
+def test_outside_a_repository(repo, tmp_path):
+    (tmp_path / "plain").mkdir()
+    done = repo.promptops("-C", str(tmp_path / "plain"), "init", check=3)
+    assert "git init" in done.stderr
+
+
+def test_the_branch_that_is_there_is_protected(repo):
+    repo.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    repo.promptops("init")
+    assert "protected: [refs/heads/trunk]" in repo.read(".promptops/policy.yaml")
+
+
+def test_a_policy_that_is_refused_leaves_no_half(repo):
+    failed = repo.promptops("init", "--person", "alice=*", check=None)
+    assert failed.returncode in {1, 2, 3}
+    assert "error:" in failed.stderr
+    assert not {path for path in files(repo) if path.startswith(".promptops")}
+
+
+def test_keys_that_exist_are_left_as_they_are(repo):
+    repo.write(".promptops/allowed_signers", "bob@example.org ssh-ed25519 AAAA\n")
+    refused = repo.promptops("init", "--solo", check=1)
+    assert "allowed_signers" in refused.stderr
+    assert repo.read(".promptops/allowed_signers") == "bob@example.org ssh-ed25519 AAAA\n"
+    assert not (repo.root / ".promptops/policy.yaml").exists()

@@ -1,0 +1,69 @@
+"""new: drafts that are valid as written and never overwrite."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support import no_room
+
+from promptops.registry import scaffold
+
+
+def test_new_prompt_uses_the_model_that_exists(registry):
+    assert registry.cli("new", "prompt", "support/triage") == (0, "prompts/support/triage.yaml\n", "")
+    shown = json.loads(registry.cli("show", "support/triage", "--json").out)
+    assert (shown["version"], shown["model"]["name"]) == ("0.1.0", "gpt")
+    assert registry.cli("fmt", "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "pinned"), [("gpt-4o-2024-11-20", True), ("claude-20250101", True), ("gpt-4o", False)]
+)
+def test_new_model_is_pinned_when_its_id_is_dated(repo, name, pinned):
+    assert repo.cli("new", "model", name).out == f"models/{name}.yaml\n"
+    assert repo.cli("new", "prompt", "a", "--model", name).code == 0
+    assert json.loads(repo.cli("show", "a", "--json").out)["model"]["id"] == name
+    assert f"pinned: {'true' if pinned else 'false'} " in repo.read(f"models/{name}.yaml")
+
+
+def test_new_needs_a_model_first(repo):
+    result = repo.cli("new", "prompt", "a")
+    assert result.code == 2
+    assert "promptops new model NAME" in result.err
+
+
+@pytest.mark.parametrize(
+    "args", [("prompt", "Support"), ("prompt", "../x"), ("prompt", "a//b"), ("model", "../x"), ("model", "")]
+)
+def test_names_that_nothing_can_have(registry, args):
+    before = registry.git("status", "--porcelain")
+    assert registry.cli("new", *args).code in {1, 2}
+    assert registry.git("status", "--porcelain") == before
+
+
+def test_new_never_overwrites(registry):
+    before = registry.read("prompts/reply.yaml")
+    result = registry.cli("new", "prompt", "reply")
+    assert (result.code, registry.read("prompts/reply.yaml")) == (2, before)
+    assert "prompts/reply.yaml" in result.err
+
+
+def test_new_does_not_follow_a_symlink_out(registry, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (registry.root / "prompts" / "link").symlink_to(tmp_path / "outside")
+    assert registry.cli("new", "prompt", "link/x").code == 3
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_new_leaves_nothing_behind_where_there_is_no_room(registry):
+    with no_room(), pytest.raises(OSError, match="large"):
+        scaffold.write(str(registry.root), scaffold.NewFile("prompts/big.yaml", b"x" * 10_000))
+    assert not (registry.root / "prompts/big.yaml").exists()
+
+
+def test_new_says_which_file_is_in_the_way(registry):
+    registry.write("prompts/support", "a file")
+    done = registry.cli("new", "prompt", "support/reply")
+    assert done.code == 3
+    assert "prompts/support/reply.yaml: a file is in the way" in done.err
