@@ -1,0 +1,39 @@
+"""Every benchmark, one after the other, each against its peer or floor in the same run.
+
+    python bench/run.py [NAME ...]
+
+A row that falls short stays visible; the exit code is 1 when any bar was missed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BENCHES = {
+    "hooks": "hook process and full check, on a generated repository of 10,000 prompts",
+    "log_verify": "log of 1,500 releases and verify of one",
+    "runner": "canary runner at 64 requests in flight",
+    "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(BENCHES)
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"no benchmark is called {unknown[0]}; one of: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    missed = []
+    for name in names:
+        print(f"\n{name}: {BENCHES[name]}", flush=True)
+        if subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False).returncode:
+            missed.append(name)
+    print(f"\nbars missed in: {', '.join(missed)}" if missed else "\nall bars hold")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
