@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 
 import pytest
 from evaluation.canaries import FACTS, FLATTERY, HONEST, MODEL, STYLE, SUITES, Bench, text_by
@@ -54,7 +53,6 @@ def test_both_arms_get_each_question_and_the_first_one_changes(bench):
     with FaultServer(text_by(0.0)) as server:
         bench.serve(server)
         result = bench.run()
-    asked = Counter(seen.body["messages"][-1]["content"] for seen in server.requests)
     assert result.verdict == "pass"
     systems = [seen.body["messages"][0]["content"] for seen in server.requests[:60]]
     assert 20 < sum("Flatter" in text for text in systems) < 40
@@ -62,7 +60,12 @@ def test_both_arms_get_each_question_and_the_first_one_changes(bench):
     for seen in server.requests:
         first.setdefault(seen.body["messages"][-1]["content"], "Flatter" in seen.body["messages"][0]["content"])
     assert 0.2 < sum(first.values()) / len(first) < 0.8
-    assert all(count % 2 == 0 for count in list(asked.values())[:20])
+    # Of the questions that were under way at the end, one arm alone may have been asked; no pair was judged on it.
+    asked = {"baseline": set(), "candidate": set()}
+    for reply in bench.journal():
+        arm, _, question = reply["key"].partition(" ")
+        asked[arm].add(question)
+    assert len(asked["baseline"] & asked["candidate"]) >= result.evidence["pairs"] >= 40
 
 
 def test_evidence_does_not_depend_on_which_reply_comes_first(bench):
