@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from promptops.checks import cache, scope, settings
 from promptops.checks.reporters import Report
-from promptops.checks.request import ALL, REVIEWED, STAGED, Request, recalled
+from promptops.checks.request import ALL, REVIEWED, STAGED, Request, recalled, select
 from promptops.checks.run import run
 from promptops.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
+    from promptops.checks.run import Outcome
     from promptops.checks.scope import Scope
     from promptops.repo.git import Git
 
@@ -38,10 +39,24 @@ def judge(git: Git, request: Request, wanted: frozenset[str], today: str) -> Rep
         _ = git.root
     if key and not outcome.findings:
         cache.remember(git, key, outcome.files, outcome.prompts)
-    project = settings.read(chosen.settings)
     if request.write_baseline:
-        path = settings.write(outcome.findings, project, git.root)
+        path = settings.write(outcome.findings, settings.read(chosen.settings), git.root)
         return Report(f"{chosen.label}, accepted in {path}", [], outcome.files, outcome.prompts, len(outcome.findings))
+    return _reported(chosen, outcome)
+
+
+def judge_scope(chosen: Scope, today: str) -> Report:
+    """Apply every rule to a scope and report it under the settings that count there.
+
+    Args:
+        chosen: what to judge.
+        today: ISO date for retirement dates.
+    """
+    return _reported(chosen, run(chosen, today=today, wanted=select(())))
+
+
+def _reported(chosen: Scope, outcome: Outcome) -> Report:
+    project = settings.read(chosen.settings)
     applied = settings.apply(outcome.findings, project, chosen.settings)
     return Report(chosen.label, applied.findings, outcome.files, outcome.prompts, applied.accepted)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from promptops.checks.preloaded import Preloaded
 from promptops.checks.run import judge
-from promptops.repo.git import Git
 
 if TYPE_CHECKING:
     from promptops.checks.finding import Finding
@@ -40,6 +39,6 @@ def _portion(part: slice) -> tuple[set[Finding], set[str]]:
     # A worker lives for one portion; walking its ever more objects for cycles only costs.
     gc.disable()
     scope, items, wanted = _shared[0]
-    git = Git(scope.git.directory, strict=scope.git.strict)
+    git = scope.git.again()
     source = scope.source.reopen(git) if isinstance(scope.source, Preloaded) else scope.source
     return judge(scope._replace(git=git, source=source), items[part], wanted)

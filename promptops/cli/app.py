@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("review", "Request, give and verify approvals."),
     "policy": ("policy", "Set up, sign and verify who may do what."),
     "key": ("key", "Add, rotate, revoke and lint signing keys."),
+    "hook": ("hook", "Judge pushes on the server."),
     "model": ("model", "Fetch, serve and inspect the embedded model."),
     "try": ("try_", "Send a prompt once and print the reply."),
     "canary": ("canary", "Compare a prompt with its baseline on a live API."),

@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from promptops.trust.policy import Trust
 
 
-def newest_trust(git: Git) -> Trust:
+def newest_trust(git: Git, root: str | None = None) -> Trust:
     """Return the newest policy of HEAD and of the protected branches that it names, with all their revoked keys.
+
+    Args:
+        git: the repository.
+        root: the pinned ``sha256:<hex>`` of the policy's first version; None takes what HEAD has.
 
     Raises:
         RefusedError: there is none, or its chain does not verify.
     """
     commit = git.commit("HEAD")
     trust = policy.load(TreeSource(git, commit))
-    trust.verify_chain()
+    trust.verify_chain(root)
     here = Clone(git, commit)
-    return here.newest_policy(trust._replace(revoked_keys=trust.revoked_keys + here.revocations(trust)), None)
+    return here.newest_policy(trust._replace(revoked_keys=trust.revoked_keys + here.revocations(trust)), root)
 
 
 class Clone:

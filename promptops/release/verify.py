@@ -236,9 +236,7 @@ def open_release(git: Git, text: str, options: Options) -> Report:
         PromptopsError: there is no such tag.
         UsageError: it is the name of no release, or the pinned root is no digest.
     """
-    digits = (options.root or "").removeprefix("sha256:")
-    if options.root is not None and (len(digits) != 64 or digits.strip("0123456789abcdef") or digits == options.root):
-        raise UsageError(f"{options.root!r} is no root digest", hint="as promptops policy verify prints it: sha256:...")
+    policy.check_root(options.root)
     try:
         short = stored.short_name(text)
     except UsageError:

@@ -36,15 +36,17 @@ class Object(NamedTuple):
     data: bytes
 
 
-def environment(*, strict: bool = False) -> dict[str, str]:
+def environment(*, strict: bool = False, inherit: bool = True) -> dict[str, str]:
     """Return the environment for a git child process.
 
     Args:
         strict: drop system and user configuration and every ``GIT_*`` redirection, as a verifier must.
+        inherit: whether a strict process still follows the caller to the repository and its quarantine.
     """
     env = {key: value for key, value in os.environ.items() if key not in _PATHSPECS}
     if strict:
-        env = {key: value for key, value in env.items() if not key.startswith("GIT_") or key in _KEPT_WHEN_STRICT}
+        kept = _KEPT_WHEN_STRICT if inherit else frozenset[str]()
+        env = {key: value for key, value in env.items() if not key.startswith("GIT_") or key in kept}
         env["GIT_CONFIG_NOSYSTEM"] = "1"
         env["GIT_CONFIG_GLOBAL"] = os.devnull
         # Refs and objects of the clone as it is: a verifier makes no connection.
@@ -66,12 +68,14 @@ class Git:
     Args:
         directory: any directory inside the repository (or the repository, when bare).
         strict: run as a verifier: ignore user and system configuration, hooks, replacements and grafts.
+        inherit: see `environment`.
     """
 
-    def __init__(self, directory: str = ".", *, strict: bool = False) -> None:
+    def __init__(self, directory: str = ".", *, strict: bool = False, inherit: bool = True) -> None:
         self.directory = directory
         self.strict = strict
-        self._env = environment(strict=strict)
+        self.inherit = inherit
+        self._env = environment(strict=strict, inherit=inherit)
         # GIT_GRAFT_FILE makes git warn about a file that nobody has.
         self._prefix = ["git", "-C", directory, "--no-pager", "-c", "advice.graftFileDeprecated=false"]
         if strict:
@@ -84,6 +88,10 @@ class Git:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def again(self) -> Git:
+        """Return the same repository once more, for another process."""
+        return Git(self.directory, strict=self.strict, inherit=self.inherit)
 
     def close(self) -> None:
         """End the object reader, if one was started."""

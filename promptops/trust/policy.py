@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from promptops.errors import InputError, PromptopsError, RefusedError
+from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
 from promptops.registry import schemas, yaml
 from promptops.registry.governed import POLICY
 from promptops.trust import chain, envelope, lint, signers, sshsig
@@ -168,6 +169,16 @@ class Trust(NamedTuple):
     def is_protected(self, ref: str) -> bool:
         """Return whether a full ref name is one of the protected branches."""
         return any(fnmatchcase(ref, pattern) for pattern in self.policy["protected"])
+
+
+def check_root(root: str | None) -> None:
+    """Check that a pinned root is a digest, or that none is given.
+
+    Raises:
+        UsageError: it is not ``sha256:<hex>``.
+    """
+    if root is not None and not re.fullmatch("sha256:[0-9a-f]{64}", root):
+        raise UsageError(f"{root!r} is no root digest", hint="as promptops policy verify prints it: sha256:...")
 
 
 def load(source: Source, *, revoked: bytes = b"") -> Trust:

@@ -1,0 +1,261 @@
+"""What a server takes: the judgement of check, verify and the live chain on a whole push, before any ref has moved.
+
+Branches are judged as they would be in a pull request, by the policy at their tip before the push. Tags and decisions
+are judged in the repository as the push would leave it, so that a branch and its release may come together.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from promptops.checks import judging, scope
+from promptops.checks.finding import BLOCK
+from promptops.errors import PromptopsError, RefusedError, UsageError
+from promptops.registry.governed import POLICY
+from promptops.registry.registry import Registry
+from promptops.release import attestation, authority, history, live, verify
+from promptops.release.clone import newest_trust
+from promptops.repo import tagobject, tags
+from promptops.repo.preview import Preview
+from promptops.repo.source import TreeSource
+from promptops.trust import policy, sshsig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from promptops.release.live import Decision
+    from promptops.repo.git import Git
+    from promptops.trust.policy import Trust
+
+OWN = "refs/promptops/"
+
+
+class Move(NamedTuple):
+    """One ref of a push: its full name, where it is (None: nowhere yet) and where it is to go (None: away)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+class Refusal(NamedTuple):
+    """Why a ref may not move.
+
+    Attributes:
+        hint: the next step, or empty.
+        code: 1 for a refusal, 3 where it could not be judged.
+    """
+
+    ref: str
+    reason: str
+    hint: str = ""
+    code: int = 1
+
+
+def move(ref: str, old: str, new: str) -> Move:
+    """Return a move as git tells it to a hook: zeros stand for nothing.
+
+    Raises:
+        UsageError: these are no ids or no ref.
+    """
+    ids = [None if not each.strip("0") else each for each in (old, new)]
+    if not ref.startswith("refs/") or any(len(each) not in (40, 64) for each in (old, new)):
+        raise UsageError(f"{old} {new} {ref} is no line of a push", hint="git runs this hook; it is not for the shell")
+    return Move(ref, *ids)
+
+
+def judge(git: Git, moves: Sequence[Move], *, root: str | None = None) -> list[Refusal]:
+    """Return why a push may not be taken; nothing for one that may.
+
+    Args:
+        git: the repository that takes the push, in the environment that git gave the hook.
+        moves: every ref of the push.
+        root: the pinned ``sha256:<hex>`` of the policy's first version; None takes that of the default branch.
+
+    Raises:
+        PromptopsError: the repository cannot be read.
+    """
+    wanted = [each for each in moves if _is_ours(each.ref)]
+    if not wanted:
+        return []
+    with Preview(git) as preview:
+        before = preview.with_refs(preview.refs)
+        found: list[Refusal] = []
+        in_force = _in_force(before, root)
+        for each in wanted:
+            if each.ref.startswith("refs/heads/"):
+                found += _collect(each, _branch(before, each, in_force, root))
+        rest = [each for each in wanted if not each.ref.startswith("refs/heads/")]
+        if rest:
+            after = preview.with_refs(_moved(preview.refs, moves))
+            for each in rest:
+                found += _collect(each, _record(after, each, root))
+        return found
+
+
+def _is_ours(ref: str) -> bool:
+    return ref.startswith(("refs/heads/", tags.PREFIX, attestation.PREFIX, OWN))
+
+
+def _moved(now: dict[str, str], moves: Iterable[Move]) -> dict[str, str]:
+    kept = dict(now)
+    for each in moves:
+        kept.pop(each.ref, None)
+        if each.new is not None:
+            kept[each.ref] = each.new
+    return kept
+
+
+def _collect(each: Move, refusals: Iterator[Refusal]) -> list[Refusal]:
+    found: list[Refusal] = []
+    try:
+        found.extend(refusals)
+    except PromptopsError as error:
+        place = f"{error.path}: " if error.path else ""
+        found.append(Refusal(each.ref, place + error.message, error.hint or "", 1 if error.exit_code == 1 else 3))
+    return found
+
+
+def _in_force(git: Git, root: str | None) -> Trust | None:
+    """Return the newest policy on the protected branches, or None for a repository that has none yet.
+
+    Raises:
+        RefusedError: the default branch's policy is not what its roots signed, or has another root.
+    """
+    head = git.object("HEAD")
+    if head is None or git.object(f"HEAD:{POLICY}") is None:
+        return None
+    return newest_trust(git, root)
+
+
+def _branch(git: Git, each: Move, in_force: Trust | None, root: str | None) -> Iterator[Refusal]:
+    if in_force is None:
+        yield from _first(git, each, root)
+        return
+    if not in_force.is_protected(each.ref):
+        return
+    if each.new is None:
+        yield Refusal(each.ref, "a protected branch is not deleted")
+        return
+    target = "HEAD" if each.old is None else each.ref
+    if each.old is not None and git.try_run("merge-base", "--is-ancestor", each.old, each.new).returncode:
+        yield Refusal(each.ref, "a protected branch only moves forward", f"git pull --rebase; then push {each.ref}")
+        return
+    if git.object(f"{target}:{POLICY}") is None:
+        yield Refusal(each.ref, "this protected branch has no policy to be judged by", f"bring {POLICY} back")
+        return
+    # Where a new branch starts, its content is what differs from the default branch.
+    judged = scope.change(git, target, each.new)
+    yield from _findings(each, judged)
+
+
+def _first(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
+    """Judge a push into a repository without a policy: until one comes nothing is governed."""
+    if each.new is None or git.object(f"{each.new}:{POLICY}") is None:
+        return
+    trust = policy.load(TreeSource(git, each.new))
+    if not trust.is_protected(each.ref):
+        return
+    default = git.text("symbolic-ref", "HEAD")
+    if each.ref != default:
+        # Its policy would protect nothing: what is in force is what the default branch says.
+        hint = f"on the server: git symbolic-ref HEAD {each.ref}"
+        yield Refusal(each.ref, f"the first policy comes by the default branch, which is {default} here", hint)
+        return
+    trust.verify_chain(root)
+    yield from _findings(each, scope.tree(git, each.new))
+
+
+def _findings(each: Move, judged: scope.Scope) -> Iterator[Refusal]:
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    for finding in judging.judge_scope(judged, today).findings:
+        if finding.severity == BLOCK:
+            yield Refusal(each.ref, f"{finding.path}:{finding.line}: {finding.rule} {finding.message}", finding.hint)
+
+
+def _record(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
+    """Judge a tag or a ref of our own, in the repository as the push would leave it."""
+    if each.new is None:
+        yield Refusal(each.ref, "records are not deleted", "a release is taken back by: promptops withdraw TAG")
+    elif each.ref.startswith("refs/tags/"):
+        if each.old is not None:
+            yield Refusal(each.ref, "a tag of a release is never moved", "release a new version: promptops bump")
+        else:
+            yield from _tag(git, each, root)
+    elif each.ref.startswith(live.PREFIX):
+        yield from _live(git, each, root)
+    elif each.old is not None and git.try_run("merge-base", "--is-ancestor", each.old, each.new).returncode:
+        yield Refusal(each.ref, "history of promptops is not rewritten", f"git fetch origin {each.ref}; add to it")
+
+
+def _tag(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
+    short = each.ref.removeprefix("refs/tags/")
+    if tags.split_tag(short):
+        # A release may come late, beside its withdrawal: what is asked here is whether it is genuine.
+        report = verify.release(git, short, verify.Options(root=root, withdrawn_is_fine=True))
+        if not report.good:
+            yield Refusal(each.ref, f"does not verify: {report.why}", code=report.exit_code or 1)
+        return
+    trust = newest_trust(git, root)
+    released = short.removesuffix(history.WITHDRAWN)
+    if short != released and tags.split_tag(released):
+        _check_signed(git, each, trust, ("rollback", "release"))
+    elif each.ref.startswith(attestation.PREFIX):
+        _check_signed(git, each, trust, ())
+    else:
+        yield Refusal(each.ref, "is the name of no release", "as prompt/NAME@vVERSION")
+
+
+def _check_signed(git: Git, each: Move, trust: Trust, roles: tuple[str, ...]) -> None:
+    """Check that a person signed a tag for this very ref and holds one of ``roles``, where any are given.
+
+    Raises:
+        RefusedError: nobody in the policy did, or without the role.
+    """
+    found = git.object(each.new or "")
+    if found is None or found.kind != "tag":
+        raise RefusedError("is a lightweight tag, which carries no signature")
+    tag = tagobject.parse_tag(found.data)
+    if tag.name != each.ref.removeprefix("refs/tags/"):
+        raise RefusedError(f"the tag object is for {tag.name}")
+    who, _ = trust.verify(tag.payload, tag.signature, sshsig.GIT)
+    if trust.is_bot(who) if not roles else not any(trust.has_role(who, role) for role in roles):
+        raise RefusedError(f"{who} {'is a bot' if not roles else f'has not the role {roles[0]}'}")
+
+
+def _live(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
+    environment, _, rest = each.ref.removeprefix(live.PREFIX).partition("/")
+    prompt, head = rest.removesuffix("/HEAD"), each.new or ""
+    if not rest.endswith("/HEAD") or live.ref_of(environment, prompt) != each.ref:
+        yield Refusal(each.ref, "is the ref of no environment", f"as {live.PREFIX}ENV/PROMPT/HEAD")
+        return
+    rules = authority.Rules(newest_trust(git, root), Registry(TreeSource(git, "HEAD")).project)
+    chain = authority.decisions(git, head, rules, environment=environment, prompt=prompt)
+    ids = [decision.oid for decision in chain]
+    if each.old is not None and each.old not in ids:
+        yield Refusal(each.ref, "decisions are not rewritten", f"{live.FETCH}; then decide again")
+        return
+    fresh = ids.index(each.old) if each.old is not None else len(ids)
+    for place, decision in enumerate(chain[:fresh]):
+        reason = _unfit(git, decision, chain[place + 1 :], rules, root)
+        if reason:
+            yield Refusal(each.ref, f"decision number {decision.sequence}: {reason}")
+
+
+def _unfit(
+    git: Git, decision: Decision, older: Sequence[Decision], rules: authority.Rules, root: str | None
+) -> str | None:
+    """Return why a new decision does not count, or None."""
+    try:
+        authority.check(decision, rules)
+        if authority.is_left(list(older), decision.tag, rules):
+            return f"it serves {decision.tag} again after a rollback from it"
+        report = verify.release(git, decision.tag, verify.Options(root=root))
+    except PromptopsError as error:
+        return error.message
+    if not report.good or report.stored is None:
+        return f"{decision.tag} does not verify: {report.why}"
+    if (report.stored.oid, report.stored.digest) != (decision.tag_object, decision.manifest):
+        return f"it names another {decision.tag} than this repository has"
+    return None
