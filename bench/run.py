@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 BENCHES = {
     "hooks": "hook process and full check, on a generated repository of 10,000 prompts",
     "log_verify": "log of 1,500 releases and verify of one",
+    "receive": "the server's hook on pushes of 1 to 5,000 commits",
     "runner": "canary runner at 64 requests in flight",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
 }
