@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from promptops.checks import standing
 from promptops.errors import InputError
+from promptops.registry.prompt import model_path, parse_model
 from promptops.registry.registry import Registry
 from promptops.repo import tags
 from promptops.repo.git import GitError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from promptops.checks.standing import Standing
     from promptops.registry.configuration import Configuration
+    from promptops.registry.prompt import Model
     from promptops.repo.git import Git
     from promptops.repo.tags import ReleaseTag
 
@@ -84,6 +86,61 @@ class History:
     def states(self) -> int:
         """How many earlier states there are."""
         return len(self._makers)
+
+
+class ReleasedModels:
+    """Model files as releases used them.
+
+    Args:
+        git: the repository.
+        names: the models that will be asked for.
+    """
+
+    def __init__(self, git: Git, names: Collection[str]) -> None:
+        self._git = git
+        # git answers in lines; a file with a line break in its name can be no model's.
+        self._names = sorted(name for name in names if name.isprintable())
+        self._used: dict[str, dict[str, list[ReleaseTag]]] | None = None
+
+    def differing(self, model: Model) -> tuple[ReleaseTag, list[str]] | None:
+        """Return a release that used this model file with other behaviour fields, and which; None when none did."""
+        for oid, releases in self._blobs().get(model.name, {}).items():
+            fields = self._differences(oid, model)
+            if fields:
+                for release in releases:
+                    source = TreeSource(self._git, release.commit, commit=release.commit)
+                    if _names_model(Registry(source), release.name, model.name):
+                        return release, fields
+        return None
+
+    def _differences(self, oid: str, model: Model) -> list[str]:
+        found = self._git.object(oid)
+        try:
+            was = parse_model(model.path, found.data if found else b"").identity
+        except InputError:
+            return []
+        now = model.identity
+        return ["parameters" if field == "defaults" else field for field in was if was[field] != now[field]]
+
+    def _blobs(self) -> dict[str, dict[str, list[ReleaseTag]]]:
+        """Return releases by the blob that they had of a model file, by model, in two processes."""
+        if self._used is None:
+            self._used = {name: {} for name in self._names}
+            releases = tags.releases(self._git)
+            pairs = [(name, release) for name in self._names for release in releases]
+            specs = "".join(f"{release.commit}:{model_path(name)}\n" for name, release in pairs)
+            listing = self._git.run("cat-file", "--batch-check=%(objectname)", "--buffer", stdin=specs.encode())
+            for (name, release), line in zip(pairs, listing.decode().splitlines(), strict=True):
+                if not line.endswith(" missing"):
+                    self._used[name].setdefault(line, []).append(release)
+        return self._used
+
+
+def _names_model(registry: Registry, prompt: str, model: str) -> bool:
+    try:
+        return registry.prompt(prompt).model == model
+    except InputError:
+        return False
 
 
 def _configuration(registry: Registry, name: str) -> Configuration | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptops.checks.finding import Finding
 
 if TYPE_CHECKING:
-    from promptops.checks.history import History
+    from promptops.checks.history import History, ReleasedModels
     from promptops.registry.prompt import Model, Prompt
     from promptops.registry.registry import Registry
     from promptops.registry.templates import Templates
@@ -40,10 +40,16 @@ class PromptSubject(NamedTuple):
 
 
 class ModelSubject(NamedTuple):
-    """A readable model file; ``today`` is an ISO date."""
+    """A readable model file that changed, or that a judged prompt names.
+
+    Attributes:
+        today: ISO date.
+        past: what releases made of model files, or None where this file did not change.
+    """
 
     model: Model
     today: str
+    past: ReleasedModels | None = None
 
 
 class ChangeSubject(NamedTuple):

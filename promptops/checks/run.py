@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.checks import affected, rules
-from promptops.checks.history import History
+from promptops.checks.history import History, ReleasedModels
 from promptops.checks.rule import ChangeSubject, File, ModelSubject, PromptSubject
 from promptops.errors import InputError
 from promptops.registry.governed import schema_of
-from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_prompt, prompt_name, prompt_path
+from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_prompt, model_path, prompt_name, prompt_path
 from promptops.registry.registry import Registry
 from promptops.repo.source import SUBMODULE, SYMLINK
 
@@ -128,5 +128,11 @@ def _model(registry: Registry, name: str | None) -> Model | None:
 
 def _models(scope: Scope, names: set[str], today: str, wanted: frozenset[str]) -> list[Finding]:
     registry, checks = Registry(scope.source), rules.model_checks(wanted)
-    subjects = [ModelSubject(model, today) for name in sorted(names) if (model := _model(registry, name))]
+    changed = {name for name in names if model_path(name) in scope.changed}
+    past = ReleasedModels(scope.git, changed)
+    subjects = [
+        ModelSubject(model, today, past if name in changed else None)
+        for name in sorted(names)
+        if (model := _model(registry, name))
+    ]
     return [finding for subject in subjects for check in checks for finding in check(subject)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptops.checks.finding import Finding
-from promptops.checks.rules.po205_changed_model import changed_fields
 from promptops.registry.configuration import build
 
 if TYPE_CHECKING:
@@ -30,6 +29,6 @@ def _is_the_models_fault(subject: PromptSubject) -> bool:
     """Return whether a released model file changed, which PO205 says once; a bump would be the wrong cure."""
     releases = subject.history.releases(subject.prompt.name)
     released = subject.history.released(releases[-1]) if releases else None
-    return (
-        released is not None and released.model.name == subject.prompt.model and bool(changed_fields(subject, released))
-    )
+    if released is None or subject.model is None or released.model.name != subject.model.name:
+        return False
+    return released.model.identity != subject.model.identity

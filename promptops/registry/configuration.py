@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import InputError, UsageError
@@ -101,21 +102,33 @@ def build(prompt: Prompt, model: Model, includes: dict[str, str]) -> Configurati
     return Configuration(prompt, model, includes, digest(prompt, model, includes))
 
 
+def _written(value: Any) -> str:
+    """Return JSON text that keeps the order of keys and the spelling of numbers, which RFC 8785 does not."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def digest(prompt: Prompt, model: Model, includes: Mapping[str, str]) -> str:
     """Return ``sha256:<hex>`` of the RFC 8785 form of all that can change a rendered request.
 
     Inside: messages as written, included files by name and text, variables, output, tools, context, parameters, and
     the model's provider, id, weights and parameter defaults. Outside: version, description, owners, evals, metadata,
     prices, endpoints, comments and layout.
+
+    A template can print a variable's default, and a model reads the schemas of the output and of tools in their order:
+    these count as they are written, 1 and 1.0 apart.
     """
+    variables = {
+        name: schema | {"default": _written(schema["default"])} if "default" in schema else schema
+        for name, schema in prompt.variables.items()
+    }
     return canonical.sha256(
         {
             "type": "promptops/configuration/1",
             "messages": prompt.messages,
             "includes": dict(includes),
-            "variables": prompt.variables,
-            "output": prompt.output,
-            "tools": prompt.tools,
+            "variables": variables,
+            "output": prompt.output and _written(_response_format(prompt.output)),
+            "tools": _written(prompt.tools),
             "context": prompt.context,
             "parameters": prompt.parameters,
             "model": model.identity,

@@ -98,6 +98,11 @@ def is_model(path: str) -> bool:
     return path.startswith(MODELS) and path.endswith(".yaml")
 
 
+def model_path(name: str) -> str:
+    """Return the path of the model ``name``."""
+    return f"{MODELS}{name}.yaml"
+
+
 def is_name(text: str) -> bool:
     """Return whether a prompt can have the name ``text``."""
     return _NAME.fullmatch(text) is not None

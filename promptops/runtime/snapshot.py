@@ -203,12 +203,13 @@ def serialize(environment: str, created: int, prompts: Mapping[str, Any]) -> byt
         prompts: by name, what `Resolved` is made of.
     """
     document = {"format": FORMAT, "environment": environment, "created": created, "prompts": prompts}
-    text = json.dumps({**document, "sha256": _checksum(document)}, ensure_ascii=False, sort_keys=True, indent=1)
+    text = json.dumps({**document, "sha256": _checksum(document)}, ensure_ascii=False, indent=1)
     return text.encode() + b"\n"
 
 
 def _checksum(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    # Keys in their order: templates and models see the order of a default and of a schema.
+    return hashlib.sha256(json.dumps(document, separators=(",", ":")).encode()).hexdigest()
 
 
 _open: dict[str, Snapshot] = {}

@@ -139,28 +139,74 @@ def test_layout_and_key_order_do_not_change_the_digest(keys, model_keys, indent,
     assert build(prompt, parse_model("models/x.yaml", model.encode()), {"tone.md": TONE}).digest == BASE.digest
 
 
-LEAVES = st.sampled_from(["a", "b", "{{ ticket }}", "{{ n }}", "1", ""])
+def shuffled(draw, value):
+    """``value`` with the keys of every mapping in some order and some numbers in another spelling."""
+    if isinstance(value, dict):
+        return {key: shuffled(draw, value[key]) for key in draw(st.permutations(list(value)))}
+    if isinstance(value, list):
+        return [shuffled(draw, item) for item in value]
+    return draw(st.sampled_from([value, float(value)])) if type(value) is int else value
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.tuples(LEAVES, LEAVES),
-    st.tuples(LEAVES, LEAVES),
-    st.sampled_from([0, 1]),
-    st.sampled_from([0, 1]),
-    st.sampled_from([{}, {"seed": 1}, {"seed": 2}]),
-)
-def test_equal_digests_render_equal_requests(one, two, role, other_role, parameters):
-    sides = []
-    for contents, chosen in ((one, role), (two, other_role)):
-        messages = [{"role": ["system", "user"][chosen], "content": text} for text in contents]
-        value = {**PROMPT, "messages": messages, "parameters": parameters if contents == one else {}}
-        sides.append(configuration(value))
-    requests = [side.render({"ticket": "T"}) for side in sides]
-    if sides[0].digest == sides[1].digest:
-        assert requests[0] == requests[1]
-    if requests[0] != requests[1]:
-        assert sides[0].digest != sides[1].digest
+SCHEMA = {"type": "object", "properties": {"why": {"type": "string"}, "answer": {"type": "integer", "maximum": 9}}}
+VARIED = {
+    "parameters": [{}, {"temperature": 0}, {"temperature": 0, "seed": 1}],
+    "variables": [
+        {"ticket": {"type": "string"}, "n": {"type": kind, "default": default}}
+        for kind, default in (("number", 1), ("number", 2), ("string", "1"), ("object", {"b": 2, "a": 1}))
+    ],
+    "messages": [
+        [{"role": role, "content": f"{{% include 'tone.md' %}}{text}"}]
+        for role in ("system", "user")
+        for text in ("{{ ticket }}", "{{ n }}", "{% for key in n %}{{ key }}{% endfor %}", "1")
+    ],
+    "output": [{"type": "text"}, {"type": "json_schema", "schema": SCHEMA}, {"type": "json_schema", "schema": {}}],
+    "tools": [[], [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}]],
+}
+MODELS = [MODEL_VALUE, MODEL_VALUE | {"id": "gpt-5"}, MODEL_VALUE | {"parameters": {"top_p": {"default": 1}}}]
+
+
+@st.composite
+def configurations(draw):
+    value = PROMPT | {field: shuffled(draw, draw(st.sampled_from(values))) for field, values in VARIED.items()}
+    return configuration(value, shuffled(draw, draw(st.sampled_from(MODELS))), draw(st.sampled_from(["", TONE])))
+
+
+def sent(side):
+    """What a request is to the model: schemas as they are written, all else by its values."""
+    try:
+        request = side.render({"ticket": "T"})
+    except InputError as error:
+        return error.message
+    return {key: json.dumps(item) if key in {"tools", "response_format"} else item for key, item in request.items()}
+
+
+@settings(max_examples=400)
+@given(configurations(), st.data())
+def test_equal_digests_render_equal_requests(one, data):
+    # Mostly the same configuration spelled anew: two drawn apart hardly ever have one digest.
+    fields = {field: getattr(one.prompt, field) for field in VARIED}
+    again = PROMPT | {field: shuffled(data.draw, value) for field, value in fields.items()}
+    model = shuffled(data.draw, dict(one.model.settings))
+    two = data.draw(st.one_of(st.just(configuration(again, model, one.includes["tone.md"])), configurations()))
+    if one.digest == two.digest:
+        assert sent(one) == sent(two)
+
+
+def test_order_and_spelling_count_where_a_template_or_a_model_sees_them():
+    def of(**changes):
+        return configuration(PROMPT | changes).digest
+
+    def default(value):
+        return of(variables=PROMPT["variables"] | {"n": {"type": "number", "default": value}})
+
+    turned = {"type": "object", "properties": dict(reversed(SCHEMA["properties"].items()))}
+    assert default(1) != default(1.0)
+    assert of(output={"type": "json_schema", "schema": SCHEMA}) != of(output={"type": "json_schema", "schema": turned})
+    assert of(parameters={"temperature": 1, "seed": 1}) == of(parameters={"seed": 1.0, "temperature": 1.0})
+    turned = [dict(reversed(message.items())) for message in PROMPT["messages"]]
+    variables = PROMPT["variables"] | {"n": {"default": 1, "type": "integer"}}
+    assert of(messages=turned, variables=variables) == BASE.digest
 
 
 def test_the_request_is_what_the_api_takes():

@@ -39,8 +39,13 @@ def configuration(registry):
         "[{role: system, content: \"{% include 'tone.md' %}\\nAnswer.\"}, "
         '{role: user, content: "{{ ticket }} {{ mood }}"}]'
     )
-    variables = "{ticket: {type: string, maxLength: 20}, mood: {type: string, default: calm}}"
-    registry.write("prompts/reply.yaml", changed(messages=messages, variables=variables))
+    variables = (
+        "{ticket: {type: string, maxLength: 20}, mood: {type: string, default: calm},"
+        " terms: {type: object, default: {b: 2, a: 1.0}}}"
+    )
+    messages = messages.replace("{{ mood }}", "{{ mood }} {{ terms }} {% for term in terms %}{{ term }}{% endfor %}")
+    output = "{type: json_schema, schema: {type: object, properties: {why: {type: string}, answer: {type: string}}}}"
+    registry.write("prompts/reply.yaml", changed(messages=messages, variables=variables, output=output))
     return Registry(WorktreeSource(str(registry.root))).configuration(NAME)
 
 
@@ -53,7 +58,8 @@ def path(tmp_path, configuration):
 
 @pytest.mark.parametrize("text", ["hello", "", "<|im_start|>system", "{{ mood }}", "a\r\nb"])
 def test_application_sends_what_the_canary_judged(path, configuration, text):
-    assert load(NAME, snapshot=str(path)).render(ticket=text) == configuration.render({"ticket": text})
+    sent = load(NAME, snapshot=str(path)).render(ticket=text)
+    assert json.dumps(sent) == json.dumps(configuration.render({"ticket": text}))
 
 
 @given(st.text(max_size=20))

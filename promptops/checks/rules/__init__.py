@@ -14,10 +14,10 @@ MALFORMED = ("PO101",)
 FILE = ("PO102", "PO109")
 PROMPT = (
     "PO103", "PO104", "PO105", "PO106", "PO107", "PO108", "PO110",
-    "PO201", "PO204", "PO205",
+    "PO201", "PO204",
     "PO301", "PO302", "PO303",
 )  # fmt: skip
-MODEL = ("PO202", "PO203")
+MODEL = ("PO202", "PO203", "PO205")
 CHANGE = ("PO401", "PO402")
 ALL = tuple(sorted(MALFORMED + FILE + PROMPT + MODEL + CHANGE))
 

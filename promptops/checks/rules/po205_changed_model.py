@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptops.checks.finding import Finding
-from promptops.checks.rule import PromptSubject, Text
-from promptops.errors import InputError
+from promptops.checks.rule import ModelSubject, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from promptops.registry.configuration import Configuration
 
 ID = "PO205"
 TEXT = Text(
@@ -31,28 +28,14 @@ TEXT = Text(
 )
 
 
-def check(subject: PromptSubject) -> Iterator[Finding]:
-    """Yield a finding at the model file of the prompt's newest release when its behaviour fields differ now."""
-    releases = subject.history.releases(subject.prompt.name)
-    released = subject.history.released(releases[-1]) if releases else None
-    fields = changed_fields(subject, released)
-    if released is None or not fields:
+def check(subject: ModelSubject) -> Iterator[Finding]:
+    """Yield a finding when a release, of whichever prompt and however old, used the file with another meaning."""
+    model = subject.model
+    found = subject.past and subject.past.differing(model)
+    if not found:
         return
-    name = released.model.name
-    model = subject.registry.model(name)
+    release, fields = found
     place = model.document.where((fields[0] if fields[0] in model.settings else "id",))
-    message = f"{', '.join(fields)} of model {name} changed since it was released (by {releases[-1].tag})"
-    hint = f"restore it, make a new model file, and: promptops bump --model {name}=NEW"
+    message = f"{', '.join(fields)} of model {model.name} changed since it was released (by {release.tag})"
+    hint = f"restore it, make a new model file, and: promptops bump --model {model.name}=NEW"
     yield Finding(model.path, *place, ID, message, hint)
-
-
-def changed_fields(subject: PromptSubject, released: Configuration | None) -> list[str]:
-    """Return the behaviour fields of the released model that differ in the judged state."""
-    if released is None:
-        return []
-    try:
-        now = subject.registry.model(released.model.name).identity
-    except InputError:
-        return []
-    was = released.model.identity
-    return ["parameters" if field == "defaults" else field for field in was if was[field] != now[field]]

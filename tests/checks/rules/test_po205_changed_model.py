@@ -33,3 +33,20 @@ def test_is_silent(judge, more):
 def test_before_a_release_anything_may_change(judge):
     text = MODEL.replace("id: gpt-4o-2024-11-20", "id: gpt-5", 1)
     assert judge.places("PO205", **{GPT: text, REPLY: PROMPT.replace("1.0.0", "1.1.0")}) == []
+
+
+def test_every_release_counts_and_not_only_the_newest(judge):
+    judge.release("1.0.0")
+    judge.stage(
+        **{"models/other.yaml": MODEL, REPLY: PROMPT.replace("1.0.0", "1.1.0").replace("model: gpt", "model: other")}
+    )
+    judge.release("1.1.0")
+    changed = MODEL.replace("id: gpt-4o-2024-11-20", "id: gpt-5", 1)
+    (found,) = [each for each in judge(**{GPT: changed}) if each.rule == "PO205"]
+    assert "reply@v1.0.0" in found.message
+
+
+def test_a_file_that_no_release_used_may_change(judge):
+    judge.stage(**{"models/draft.yaml": MODEL})
+    judge.release("1.0.0")
+    assert judge(**{"models/draft.yaml": MODEL.replace("id: gpt-4o-2024-11-20", "id: gpt-5", 1)}) == []
