@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from promptops import __version__
 from promptops.registry import data
 from promptops.repo import tags
+from promptops.trust import signers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +31,14 @@ def listing(git: Git) -> bytes:
 
 
 def key(git: Git, listed: bytes, *, today: str, wanted: Iterable[str]) -> str:
-    """Return the key of a whole state: its `listing`, release tags, schemas, tool version, rules and date."""
+    """Return the key of a whole state: its `listing`, tags, schemas, tool version, rules, date and own revocations."""
     made = hashlib.sha256(f"promptops {__version__}\0{today}\0{' '.join(sorted(wanted))}\0".encode())
     folder = data.path("schemas")
     for name in sorted(os.listdir(folder)):
         made.update(data.read("schemas", name))
     made.update(git.run("for-each-ref", "--format=%(objectname) %(refname)", tags.PREFIX) + b"\0")
     made.update(listed)
+    made.update(b"\0" + signers.own_revocations())
     return made.hexdigest()
 
 

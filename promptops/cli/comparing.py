@@ -9,7 +9,8 @@ from promptops.cli.opening import open_registry
 from promptops.errors import InputError, RefusedError, UsageError
 from promptops.registry.project import share as parse_share
 from promptops.registry.registry import Registry
-from promptops.release import making, proofs, stored
+from promptops.release import candidates, making, proofs, stored
+from promptops.release.clone import newest_trust
 from promptops.repo import tags
 from promptops.repo.source import TreeSource
 
@@ -75,8 +76,8 @@ def with_release(git: Git, prompt: str, at: str | None) -> Comparison:
     registry = open_registry(git, at)
     candidate = registry.configuration(prompt)
     released = tags.releases(git, prompt)
-    standing = [tag for tag in released if not stored.is_withdrawn(git, tag.tag)]
-    baseline = making.configuration_at(git, stored.read(git, standing[-1].tag).manifest) if standing else None
+    standing = candidates.baseline(git, released, newest_trust(git)) if released else None
+    baseline = making.configuration_at(git, standing.manifest) if standing else None
     project, names = registry.project, _suite_names(candidate, proofs.suite_names(registry, candidate))
     suites = [proofs.suite(registry, name, project.canary) for name in names]
     return Comparison(candidate, baseline, _previous(git, prompt), project, suites, [])
@@ -134,19 +135,35 @@ def _reachable(model: Model, theirs: Registry, base: str) -> Model:
     same = known.get(model.name)
     if same is None:
         # A new model may only go where a key goes already.
-        endpoints = [(other.provider, other.settings.get("endpoint")) for other in known.values()]
-        if model.provider != "local" and (model.provider, model.settings.get("endpoint")) not in endpoints:
+        if model.provider == "local":
+            return model
+        goes = (model.provider, model.settings.get("endpoint"))
+        peers = [other for other in known.values() if (other.provider, other.settings.get("endpoint")) == goes]
+        if not peers:
             raise RefusedError(
                 f"{base} has no model with the endpoint that this change names",
                 hint="use the variables of a model there, or merge the model file first",
                 path=model.path,
             )
-        return model
+        return model._replace(settings={**model.settings, **_strictest(peers)})
     if same.provider != model.provider:
         raise RefusedError(f"the change sends {model.name} to another provider", path=model.path)
     settings = {key: value for key, value in model.settings.items() if key not in _NOT_THE_CHANGES}
     settings |= {key: same.settings[key] for key in _NOT_THE_CHANGES if key in same.settings}
     return model._replace(settings=settings)
+
+
+def _strictest(peers: list[Model]) -> dict[str, Any]:
+    """Return the dearest price and the tightest limits of some models, in place of what a change says of its own."""
+    prices = [other.settings["price"] for other in peers if "price" in other.settings]
+    limits: dict[str, Any] = {}
+    for other in peers:
+        for name, value in other.settings.get("limits", {}).items():
+            limits[name] = min(value, limits.get(name, value))
+    dearest = max(
+        prices, key=lambda price: (price["input"] + price["output"]) / price.get("per_tokens", 1_000_000), default=None
+    )
+    return {"limits": limits, **({"price": dearest} if dearest else {})}
 
 
 def _model_names(registry: Registry) -> list[str]:

@@ -10,10 +10,11 @@ import click
 from promptops.cli.canary import CODES
 from promptops.cli.deciding import env_option
 from promptops.cli.opening import echo_json, json_option
-from promptops.errors import PromptopsError, RefusedError
+from promptops.errors import PromptopsError
 from promptops.evaluation import drift, evidence, report
 from promptops.registry.registry import Registry
-from promptops.release import live, making, proofs, stored, testresult, verify
+from promptops.release import candidates, live, making, proofs, stored, testresult
+from promptops.release.clone import newest_trust
 from promptops.repo import tags
 from promptops.repo.git import Git
 from promptops.repo.source import TreeSource
@@ -46,12 +47,12 @@ def command(prompt: str | None, environment: str, folder: str | None, *, as_json
             known = ", ".join(sorted(settings.environments))
             raise PromptopsError(f"promptops.yaml has no environment {environment}", hint=f"one of: {known}")
         root = folder or evidence.default_root(git)
-        found = []
+        found, trust = [], newest_trust(git)
         for tag in _serving(git, environment, prompt):
             progress = report.Progress()
             try:
                 drifted = drift.run(
-                    _released(git, _verified(git, tag)),
+                    _released(git, candidates.verified(git, tag, trust)),
                     settings=settings.canary,
                     evidence_dir=root,
                     root=git.root,
@@ -85,13 +86,6 @@ def _nothing(environment: str) -> list[str]:
 
 def _tag(git: Git, environment: str, prompt: str, head: str) -> str:
     return live.chain(git, head, environment=environment, prompt=prompt)[0].tag
-
-
-def _verified(git: Git, tag: str) -> Stored:
-    judged = verify.release(git, tag, verify.Options(withdrawn_is_fine=True))
-    if judged.stored is None or not judged.good:
-        raise RefusedError(f"{tag} does not verify: {judged.why}", hint=f"promptops verify {tag} -v")
-    return judged.stored
 
 
 def _released(git: Git, found: Stored) -> Released:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, RefusedError, UsageError
-from promptops.release import live
+from promptops.release import clone, live
 from promptops.repo import tagobject
 from promptops.trust import sshsig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promptops.registry.project import Project
     from promptops.release.live import Decision
     from promptops.repo.git import Git
@@ -20,10 +23,20 @@ _LOOKED_AT = 50
 
 
 class Rules(NamedTuple):
-    """What decides which decisions count: the newest policy, and the project's settings."""
+    """What decides which decisions count: the newest policy, the project's settings, and the policies before.
+
+    Attributes:
+        past: returns the earlier versions of the policy, without the keys that were revoked since.
+    """
 
     trust: Trust
     project: Project
+    past: Callable[[], list[Trust]] = list
+
+
+def rules(git: Git, trust: Trust) -> Rules:
+    """Return what decides in this clone by the newest policy ``trust``."""
+    return Rules(trust, clone.settings(git, trust), cache(lambda: clone.earlier_policies(git, trust)))
 
 
 def promoting_role(project: Project, environment: str) -> str:
@@ -55,16 +68,21 @@ def check(decision: Decision, rules: Rules) -> None:
 
 
 def is_left(decisions: list[Decision], tag: str, rules: Rules) -> bool:
-    """Return whether a rollback that counts left a release for good; one that nobody may have made does not count."""
+    """Return whether a rollback that counts left a release for good; one that nobody may have made does not count.
+
+    It counts by the policy now or by an earlier one: a rollback is final, though its signer's key or role went since.
+    """
     return any(decision.left == tag and _counts(decision, rules) for decision in decisions)
 
 
 def _counts(decision: Decision, rules: Rules) -> bool:
-    try:
-        check(decision, rules)
-    except RefusedError:
-        return False
-    return True
+    for trust in (rules.trust, *rules.past()):
+        try:
+            check(decision, rules._replace(trust=trust))
+        except RefusedError:
+            continue
+        return True
+    return False
 
 
 def decisions(git: Git, head: str, rules: Rules, *, environment: str, prompt: str) -> list[Decision]:

@@ -62,7 +62,7 @@ def parse(lines: bytes) -> Bundle:
     """Parse a bundle's JSON lines; no signature is checked here.
 
     Raises:
-        RefusedError: too large, empty, or an envelope twice.
+        RefusedError: too large, empty, an envelope twice, or one of another type.
         InputError: a line is no DSSE envelope.
     """
     if len(lines) > MAX_BYTES:
@@ -71,6 +71,9 @@ def parse(lines: bytes) -> Bundle:
     if len(rows) > MAX_ENVELOPES:
         raise RefusedError(f"the bundle has more than {MAX_ENVELOPES} envelopes")
     first, *rest = [envelopes.parse(row + b"\n") for row in rows]
+    foreign = next((item.payload_type for item in (first, *rest) if item.payload_type != envelopes.PAYLOAD_TYPE), None)
+    if foreign is not None:
+        raise RefusedError(f"the bundle holds an envelope of {foreign!r}, not of {envelopes.PAYLOAD_TYPE}")
     others = {item.digest: item for item in rest}
     if len(others) != len(rest) or first.digest in others:
         raise RefusedError("the bundle holds an envelope twice")

@@ -9,7 +9,7 @@ from promptops.errors import PromptopsError, RefusedError, UsageError
 from promptops.registry import version as versions
 from promptops.registry.governed import POLICY, is_governed
 from promptops.registry.registry import Registry
-from promptops.release import stored
+from promptops.release import lineage
 from promptops.repo import refs, tags
 from promptops.repo.source import TreeSource
 from promptops.text import printable
@@ -183,8 +183,8 @@ def unreleased(git: Git, place: Head, names: tuple[str, ...] = ()) -> list[Confi
     return found
 
 
-def candidate(git: Git, configuration: Configuration) -> Candidate:
-    """Return a configuration with the releases that it follows; they are verified.
+def candidate(git: Git, configuration: Configuration, trust: Trust) -> Candidate:
+    """Return a configuration with the releases that it follows; they are verified up to the root of ``trust``.
 
     Raises:
         RefusedError: its version is not above every released one, something else has its tag, or the release before
@@ -205,19 +205,40 @@ def candidate(git: Git, configuration: Configuration) -> Candidate:
         raise RefusedError(
             f"the tag {taken} exists and is no release", hint=f"git show {taken}; then git tag -d {taken}"
         )
-    previous = _verified(git, earlier[-1]) if earlier else None
-    standing = [tag for tag in earlier if not stored.is_withdrawn(git, tag.tag)]
-    baseline = previous if standing[-1:] == earlier[-1:] else _verified(git, standing[-1]) if standing else None
-    return Candidate(configuration, previous, earlier[-1] if earlier else None, baseline)
+    previous = verified(git, earlier[-1].tag, trust) if earlier else None
+    return Candidate(configuration, previous, earlier[-1] if earlier else None, baseline(git, earlier, trust))
 
 
-def _verified(git: Git, tag: ReleaseTag) -> Stored:
+def baseline(git: Git, releases: list[ReleaseTag], trust: Trust) -> Stored | None:
+    """Return the newest of a prompt's releases that nobody who may has taken back, verified, or None.
+
+    Args:
+        git: the repository.
+        releases: of one prompt, in order of version.
+        trust: the policy that decides.
+
+    Raises:
+        RefusedError: a release on the way does not verify.
+    """
+    for tag in reversed(releases):
+        found = verified(git, tag.tag, trust)
+        if not lineage.is_withdrawn(git, found, trust):
+            return found
+    return None
+
+
+def verified(git: Git, short: str, trust: Trust) -> Stored:
+    """Return a release that verifies up to the root of ``trust``, withdrawn or not.
+
+    Raises:
+        RefusedError: it does not.
+    """
     from promptops.release import verify
 
-    report = verify.release(git, tag.tag, verify.Options(withdrawn_is_fine=True))
+    report = verify.release(git, short, verify.Options(root=trust.root, withdrawn_is_fine=True))
     if report.stored is None or not report.good:
         raise RefusedError(
-            f"the earlier release {tag.tag} does not verify: {report.why}", hint=f"promptops verify {tag.tag} -v"
+            f"the earlier release {short} does not verify: {report.why}", hint=f"promptops verify {short} -v"
         )
     return report.stored
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.registry.governed import OWN, POLICY, POLICY_HISTORY
+from promptops.registry.registry import Registry
 from promptops.release.stored import FETCH_TAGS
 from promptops.repo import refs
 from promptops.repo.source import TreeSource
 from promptops.trust import chain, envelope, policy, signers
 
 if TYPE_CHECKING:
+    from promptops.registry.project import Project
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
 
@@ -31,6 +33,41 @@ def newest_trust(git: Git, root: str | None = None) -> Trust:
     trust.verify_chain(root)
     here = Clone(git, commit)
     return here.newest_policy(trust._replace(revoked_keys=trust.revoked_keys + here.revocations(trust)), root)
+
+
+def earlier_policies(git: Git, trust: Trust) -> list[Trust]:
+    """Return the versions of the policy before ``trust`` that the protected branches had, newest first.
+
+    Each follows from the same root. Keys that were revoked since count in none of them.
+    """
+    found: dict[int, Trust] = {}
+    here = Clone(git, git.commit("HEAD"))
+    for line in here.policy_history(trust).splitlines():
+        if not line or line.startswith(POLICY_HISTORY):
+            continue
+        try:
+            older = policy.load(TreeSource(git, line, commit=line), revoked=trust.revoked_keys)
+            older.verify_chain(trust.root)
+        except (RefusedError, InputError):
+            continue
+        if older.version < trust.version:
+            found.setdefault(older.version, older)
+    return [found[version] for version in sorted(found, reverse=True)]
+
+
+def settings(git: Git, trust: Trust) -> Project:
+    """Return the project's settings as the protected branches have them: a topic branch says nothing about roles.
+
+    That is HEAD where it is on a protected branch; else the first of the policy's branches that this clone has, its
+    own or a remote's; else HEAD.
+    """
+    here = git.try_run("symbolic-ref", "--quiet", "HEAD").stdout.decode("utf-8", "surrogateescape").strip()
+    chosen = "HEAD"
+    if not trust.is_protected(here):
+        known = refs.listing(git, "refs/heads", "refs/remotes")
+        names = [ref for name in trust.policy["protected"] for ref in known if _local(ref) == name]
+        chosen = known[names[0]] if names else chosen
+    return Registry(TreeSource(git, chosen)).project
 
 
 class Clone:

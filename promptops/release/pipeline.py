@@ -178,7 +178,7 @@ def _units(setting: Setting) -> list[list[_Work]]:
         work = _Work(Outcome(prompt.name, prompt.version, f"prompt/{prompt.name}@v{prompt.version}"))
         works.append(work)
         try:
-            found = candidates.candidate(git, configuration)
+            found = candidates.candidate(git, configuration, setting.trust)
             previous = found.previous and found.previous.manifest.tag
             work.candidate, work.outcome.previous = found, previous or None
             work.judgement = reviews.review_release(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import PromptopsError, RefusedError
 from promptops.registry import version as versions
 from promptops.registry.registry import Registry
+from promptops.release import lineage, signatures, stored
 from promptops.release import manifest as manifests
-from promptops.release import signatures, stored
 from promptops.repo import tags
 from promptops.repo.source import TreeSource
 from promptops.repo.tags import ReleaseTag
@@ -298,8 +298,8 @@ def _derived(record: CanaryRecord, settings: Canary) -> str:
     return f"{record.verdict} on {counted(derived.pairs, 'pair')}, {counted(record.attempts, 'attempt')}"
 
 
-def previous(git: Git, found: Stored) -> str:
-    """Follow the links to earlier releases: digests, numbers, and that only withdrawn ones were passed over.
+def previous(git: Git, found: Stored, trust: Trust) -> str:
+    """Follow the links to earlier releases: genuine, in order, none left out, and only withdrawn ones passed over.
 
     Raises:
         PromptopsError: an earlier release is not in this clone.
@@ -307,16 +307,22 @@ def previous(git: Git, found: Stored) -> str:
     """
     stated = found.manifest
     if stated.previous is None:
-        older = [tag.tag for tag in tags.releases(git, stated.name) if tag.version < versions.parse(stated.version)]
+        older = lineage.between(git, stated.name, None, versions.parse(stated.version), trust)
         if stated.sequence != 1 or stated.baseline or older:
-            raise RefusedError(f"it claims to be the first release{f', beside {older[0]}' if older else ''}")
+            raise RefusedError(f"it claims to be the first release{f', beside {older}' if older else ''}")
         return "the first release"
     before = _read(git, stated.previous)
+    lineage.check_genuine(git, before, trust)
+    skipped = lineage.between(
+        git, stated.name, versions.parse(before.manifest.version), versions.parse(stated.version), trust
+    )
+    if skipped:
+        raise RefusedError(f"it follows {stated.previous.tag} and leaves {skipped} out")
     if stated.sequence != before.manifest.sequence + 1 or before.manifest.name != stated.name:
         raise RefusedError(f"its number {stated.sequence} does not follow that of {stated.previous.tag}")
     step: Link | None = stated.previous
     while step != stated.baseline:
-        if step is None or not stored.is_withdrawn(git, step.tag):
+        if step is None or not lineage.is_withdrawn(git, _read(git, step), trust):
             raise RefusedError("it was compared with an older release than the newest that was not withdrawn")
         step = _read(git, step).manifest.previous
     return stated.previous.tag

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.checks import judging, scope
 from promptops.checks.finding import BLOCK
-from promptops.errors import PromptopsError, RefusedError, UsageError
+from promptops.errors import PromptopsError, UsageError
 from promptops.registry.governed import POLICY
-from promptops.registry.registry import Registry
-from promptops.release import attestation, authority, history, live, verify
-from promptops.release.clone import newest_trust
+from promptops.release import attestation, authority, clone, history, lineage, live, verify
 from promptops.repo import tagobject, tags
 from promptops.repo.preview import Preview
 from promptops.repo.source import TreeSource
@@ -126,7 +124,7 @@ def _in_force(git: Git, root: str | None) -> Trust | None:
     head = git.object("HEAD")
     if head is None or git.object(f"HEAD:{POLICY}") is None:
         return None
-    return newest_trust(git, root)
+    return clone.newest_trust(git, root)
 
 
 def _branch(git: Git, each: Move, in_force: Trust | None, root: str | None) -> Iterator[Refusal]:
@@ -197,31 +195,19 @@ def _tag(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
         if not report.good:
             yield Refusal(each.ref, f"does not verify: {report.why}", code=report.exit_code or 1)
         return
-    trust = newest_trust(git, root)
-    released = short.removesuffix(history.WITHDRAWN)
-    if short != released and tags.split_tag(released):
-        _check_signed(git, each, trust, ("rollback", "release"))
-    elif each.ref.startswith(attestation.PREFIX):
-        _check_signed(git, each, trust, ())
-    else:
-        yield Refusal(each.ref, "is the name of no release", "as prompt/NAME@vVERSION")
-
-
-def _check_signed(git: Git, each: Move, trust: Trust, roles: tuple[str, ...]) -> None:
-    """Check that a person signed a tag for this very ref and holds one of ``roles``, where any are given.
-
-    Raises:
-        RefusedError: nobody in the policy did, or without the role.
-    """
+    trust = clone.newest_trust(git, root)
     found = git.object(each.new or "")
     if found is None or found.kind != "tag":
-        raise RefusedError("is a lightweight tag, which carries no signature")
-    tag = tagobject.parse_tag(found.data)
-    if tag.name != each.ref.removeprefix("refs/tags/"):
-        raise RefusedError(f"the tag object is for {tag.name}")
-    who, _ = trust.verify(tag.payload, tag.signature, sshsig.GIT)
-    if trust.is_bot(who) if not roles else not any(trust.has_role(who, role) for role in roles):
-        raise RefusedError(f"{who} {'is a bot' if not roles else f'has not the role {roles[0]}'}")
+        yield Refusal(each.ref, "is a lightweight tag, which carries no signature")
+    elif short.endswith(history.WITHDRAWN) and tags.split_tag(short.removesuffix(history.WITHDRAWN)):
+        lineage.check_withdrawal(found.data, short, trust)
+    elif each.ref.startswith(attestation.PREFIX):
+        tag = tagobject.parse_tag(found.data)
+        who, _ = trust.verify(tag.payload, tag.signature, sshsig.GIT)
+        if tag.name != short or trust.is_bot(who):
+            yield Refusal(each.ref, f"is no attestation: it is for {tag.name}, by {who}")
+    else:
+        yield Refusal(each.ref, "is the name of no release", "as prompt/NAME@vVERSION")
 
 
 def _live(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
@@ -230,7 +216,8 @@ def _live(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
     if not rest.endswith("/HEAD") or live.ref_of(environment, prompt) != each.ref:
         yield Refusal(each.ref, "is the ref of no environment", f"as {live.PREFIX}ENV/PROMPT/HEAD")
         return
-    rules = authority.Rules(newest_trust(git, root), Registry(TreeSource(git, "HEAD")).project)
+    trust = clone.newest_trust(git, root)
+    rules = authority.rules(git, trust)
     chain = authority.decisions(git, head, rules, environment=environment, prompt=prompt)
     ids = [decision.oid for decision in chain]
     if each.old is not None and each.old not in ids:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptops.errors import PromptopsError, RefusedError
-from promptops.registry.registry import Registry
-from promptops.release import authority, candidates, history, journal, live, stored, verify
-from promptops.release.clone import newest_trust
+from promptops.release import authority, candidates, clone, history, journal, live, stored, verify
 from promptops.repo import refs, tags
-from promptops.repo.source import TreeSource
 from promptops.trust import sshsig
 
 if TYPE_CHECKING:
@@ -26,21 +23,25 @@ class Desk:
     """Where a decision is made.
 
     Attributes:
-        trust: the newest policy on the protected branches.
+        rules: what decides which decisions count here: the newest policy on the protected branches, and their settings.
         key: the signing key.
         remote: where decisions are pushed before they count here; None to keep them here.
     """
 
     git: Git
-    project: Project
-    trust: Trust
+    rules: authority.Rules
     key: str
     remote: str | None
 
     @property
-    def rules(self) -> authority.Rules:
-        """What decides which decisions count here."""
-        return authority.Rules(self.trust, self.project)
+    def trust(self) -> Trust:
+        """The newest policy on the protected branches."""
+        return self.rules.trust
+
+    @property
+    def project(self) -> Project:
+        """The project's settings."""
+        return self.rules.project
 
 
 def desk(git: Git, *, key: str | None, push: bool | None, remote: str | None) -> Desk:
@@ -55,10 +56,9 @@ def desk(git: Git, *, key: str | None, push: bool | None, remote: str | None) ->
     Raises:
         PromptopsError: there is no policy, no commit or no key.
     """
-    trust = newest_trust(git)
-    project = Registry(TreeSource(git, "HEAD")).project
-    wanted = project.push if push is None else push
-    return Desk(git, project, trust, sshsig.signing_key(git, key), (remote or project.remote) if wanted else None)
+    rules = authority.rules(git, clone.newest_trust(git))
+    wanted = rules.project.push if push is None else push
+    return Desk(git, rules, sshsig.signing_key(git, key), (remote or rules.project.remote) if wanted else None)
 
 
 def promote(place: Desk, prompt: str, environment: str, *, version: str | None, reason: str) -> Decision:

@@ -9,10 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import InputError, PromptopsError, RefusedError
-from promptops.registry.registry import Registry
-from promptops.release import authority, live, verify
-from promptops.release.clone import newest_trust
-from promptops.repo.source import TreeSource
+from promptops.release import authority, clone, live, verify
 from promptops.runtime import snapshot as runtime
 
 if TYPE_CHECKING:
@@ -39,10 +36,10 @@ def build(git: Git, environment: str, *, root: str | None = None) -> dict[str, A
             f"nothing is live in {environment} in this clone",
             hint=f"{live.FETCH}; or promptops promote PROMPT --env {environment}",
         )
-    trust = newest_trust(git)
+    trust = clone.newest_trust(git)
     if root is not None:
         trust.verify_chain(root)
-    rules = authority.Rules(trust, Registry(TreeSource(git, "HEAD")).project)
+    rules = authority.rules(git, trust)
     found = {}
     for name, oid in sorted(heads.items()):
         chain = authority.decisions(git, oid, rules, environment=environment, prompt=name)

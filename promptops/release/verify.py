@@ -160,10 +160,11 @@ def _judge(git: Git, report: Report, options: Options) -> None:
     report.attempt("content", lambda: proofs.content(git, report, found))
     report.attempt("policy chain", lambda: _chain(chain, here, trust, options.root))
     vouchers = cache(lambda: attestation.vouchers(git, found, trust, here, options.root))
-    _signatures(report, begun, vouchers)
+    signed = _signatures(report, begun, vouchers)
     report.attempt("approvals", lambda: proofs.approvals(git, report, vouchers))
-    report.attempt("canary", lambda: proofs.canary(git, report, vouchers))
-    report.attempt("previous", lambda: proofs.previous(git, found))
+    # What nobody who may release has signed is not worth reading: its evidence could take any time to weigh.
+    report.attempt("canary", lambda: proofs.canary(git, report, vouchers) if signed else _depends())
+    report.attempt("previous", lambda: proofs.previous(git, found, trust))
     report.attempt("branch", lambda: here.branch(trust))
     report.attempt("revocations", lambda: here.signed(trust, options.root or trust.root, history()))
     if not options.withdrawn_is_fine:
@@ -202,18 +203,27 @@ def _release_signature(report: Report, found: Stored, trust: Trust) -> str:
     return ", ".join(sorted(report.releasers))
 
 
-def _signatures(report: Report, begun: dict[str, Callable[[], str]], vouchers: Callable[[], Vouchers]) -> None:
-    """List the releaser's signatures; an attestation stands in for those of a key that was revoked."""
+def _depends() -> str:
+    raise RefusedError("it depends on signatures that do not hold")
+
+
+def _signatures(report: Report, begun: dict[str, Callable[[], str]], vouchers: Callable[[], Vouchers]) -> bool:
+    """List the releaser's signatures and return whether the release and its canary are signed.
+
+    An attestation stands in for the signatures of a key that was revoked.
+    """
     start = len(report.checks)
-    held = [report.attempt(name, result) for name, result in begun.items()]
-    if all(held):
-        return
+    held = {name: report.attempt(name, result) for name, result in begun.items()}
+    if all(held.values()):
+        return True
     try:
         found = vouchers()
     except PromptopsError:
-        return
-    if found.releasers:
+        found = None
+    if found and found.releasers:
         report.checks[start:] = [Check(name, True, f"attested by {found.names}") for name in begun]
+        return True
+    return held["release signature"] and held["canary signature"]
 
 
 def _withdrawn(git: Git, short: str) -> str:

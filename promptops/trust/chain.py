@@ -79,7 +79,8 @@ def verify(links: Sequence[Envelope], expected: dict[str, Any], revoked: bytes, 
             claimed = statement.check(link.statement(), statement.POLICY)
             predicate = _follows(claimed["predicate"], number, previous)
             # The first version vouches for itself; pinning its digest is what makes it trusted.
-            _threshold(link, keys or predicate.get("roots"), revoked)
+            _threshold(link, predicate.get("roots") if number == 1 else keys, revoked)
+            _allowed(predicate.get("roots"))
         except (RefusedError, InputError) as error:
             hint = "promptops policy sign, by one of the roots of the version before"
             raise RefusedError(f"policy version {number}: {error.message}", hint=hint, path=path(number)) from error

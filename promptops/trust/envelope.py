@@ -125,6 +125,9 @@ def parse(data: bytes) -> Envelope:
     signatures = value["signatures"]
     if not isinstance(value["payloadType"], str) or not isinstance(signatures, list):
         raise InputError("not a DSSE envelope: payloadType is text and signatures a list")
+    # The type is signed as bytes; text that has none, such as half a surrogate pair, could not be.
+    if not value["payloadType"].isascii():
+        raise InputError("payloadType is no media type")
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise InputError(f"an envelope holds 1 to {MAX_SIGNATURES} signatures, this one {len(signatures)}")
     return Envelope(_decode(value["payload"]), value["payloadType"], tuple(map(_signature, signatures)), data)

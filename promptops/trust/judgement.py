@@ -93,6 +93,8 @@ class Context(NamedTuple):
         tree: returns the digest of all governed files; called only where the policy binds approvals to it.
         authors: returns who signed the commits behind a subject; called only where a role's approval is needed.
         at: the time by which signatures must not have expired.
+        spent: returns the digests of envelopes that an earlier state of a subject held: a prompt's version tells
+            one change from another, but a file's content may come back, and what approved it then approves no return.
         release: whether files count by content alone, whatever they replaced.
     """
 
@@ -101,6 +103,7 @@ class Context(NamedTuple):
     tree: Callable[[], str]
     authors: Callable[[Subject], set[str]]
     at: datetime
+    spent: Callable[[Subject], frozenset[str]]
     release: bool = False
 
 
@@ -132,10 +135,14 @@ def _collect(envelope: Envelope, wanted: Sequence[Subject], signed: dict[str, Si
         return
     stated = {descriptor["name"]: descriptor for descriptor in value["subject"]}
     about = [subject for subject in wanted if subject.name in stated]
-    covered = [subject for subject in about if _covers(stated[subject.name], subject, release=context.release)]
+    covered = []
     for subject in about:
-        if subject not in covered:
+        if not _covers(stated[subject.name], subject, release=context.release):
             signed[subject.name].rejected.append(_difference(kind[0], stated[subject.name], subject))
+        elif not subject.is_prompt and envelope.digest in context.spent(subject):
+            signed[subject.name].rejected.append(f"{kind[0]} does not count: it was given for an earlier change")
+        else:
+            covered.append(subject)
     if not covered:
         return
     reason = _out_of_context(value["predicate"], context)

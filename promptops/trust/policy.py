@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
+from promptops.errors import InputError, RefusedError, UsageError
 from promptops.registry import schemas, yaml
 from promptops.registry.governed import POLICY
 from promptops.trust import chain, envelope, lint, signers, sshsig
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from promptops.trust.sshsig import Signature
 
 FILES = (POLICY, signers.ALLOWED, signers.REVOKED)
-# The verifier's own list of revoked keys, united with the repository's.
-REVOKED_VARIABLE = "PROMPTOPS_REVOKED_KEYS"
 _SETUP = "promptops policy init, then promptops policy sign"
 
 
@@ -206,7 +203,7 @@ def load(source: Source, *, revoked: bytes = b"") -> Trust:
         if problem.severity == "block":
             place = {"path": problem.path, "hint": problem.hint}
             raise InputError(problem.message, **place, line=problem.line, column=problem.column)
-    united = b"\n".join([files[signers.REVOKED].rstrip(b"\n"), revoked, _own_revocations()]).strip(b"\n") + b"\n"
+    united = b"\n".join([files[signers.REVOKED].rstrip(b"\n"), revoked, signers.own_revocations()]).strip(b"\n") + b"\n"
     signers.revoked(united)
     digests = {path: chain.sha256(data) for path, data in files.items()}
     links = _links(source, document.value["version"])
@@ -224,15 +221,3 @@ def _links(source: Source, version: int) -> tuple[Envelope, ...]:
         except InputError as error:
             raise InputError(error.message, path=chain.path(number)) from error
     return tuple(found)
-
-
-def _own_revocations() -> bytes:
-    path = os.environ.get(REVOKED_VARIABLE)
-    if not path:
-        return b""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        message = f"the list of revoked keys that {REVOKED_VARIABLE} names cannot be read: {error.strerror}"
-        raise PromptopsError(message, path=path) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from promptops.errors import InputError, PromptopsError, RefusedError
@@ -57,12 +58,14 @@ def review_change(
     wanted = subjects.of_change(git, paths, since, commit, tip)
     if notes:
         wanted = [each for each in wanted if not is_trust(each.name)]
+    held = _held(git)
     context = Context(
         trust=trust,
         ref=ref or target_ref(git, target, trust),
         tree=lambda: tree_digest(git, commit),
         authors=_authors(git, trust, commit, base),
         at=at or datetime.now(UTC),
+        spent=lambda _: held(base),
     )
     found = judge(wanted, known(git, commit, envelopes), context)
     missing = [
@@ -142,15 +145,22 @@ def judge_releases(
         for subject in subjects.of_release(git, registry, configuration, previous, commit):
             wanted.setdefault(subject.name, subject)
             bases.setdefault(subject.name, previous.commit if previous else None)
+    held = _held(git)
     context = Context(
         trust=trust,
         ref="",
         tree=lambda: tree_digest(git, commit),
         authors=lambda subject: _authors(git, trust, commit, bases[subject.name])(subject),
         at=at or datetime.now(UTC),
+        spent=lambda subject: held(bases[subject.name]),
         release=True,
     )
     return judge(list(wanted.values()), envelopes, context)
+
+
+def _held(git: Git) -> Callable[[str | None], frozenset[str]]:
+    """Return a function from a commit, or None, to the digests of the envelopes that it holds."""
+    return cache(lambda commit: store.digests(git, commit) if commit else frozenset[str]())
 
 
 def merge_base(git: Git, target: str, head: str) -> str | None:

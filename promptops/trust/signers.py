@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import struct
 from typing import NamedTuple
 
-from promptops.errors import InputError
+from promptops.errors import InputError, PromptopsError
 
 ALLOWED = ".promptops/allowed_signers"
 REVOKED = ".promptops/revoked_keys"
+# The verifier's own list of revoked keys, united with the repository's.
+REVOKED_VARIABLE = "PROMPTOPS_REVOKED_KEYS"
 KEY_TYPES = (
     "ssh-ed25519",
     "sk-ssh-ed25519@openssh.com",
@@ -191,3 +194,20 @@ def _key(kind: str, text: str, path: str, number: int) -> bytes:
     except (binascii.Error, struct.error, UnicodeDecodeError):
         pass
     raise InputError("public key is malformed", path=path or None, line=number or None)
+
+
+def own_revocations() -> bytes:
+    """Return the verifier's own list of revoked keys, empty where none is named.
+
+    Raises:
+        PromptopsError: it cannot be read.
+    """
+    path = os.environ.get(REVOKED_VARIABLE)
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        message = f"the list of revoked keys that {REVOKED_VARIABLE} names cannot be read: {error.strerror}"
+        raise PromptopsError(message, path=path) from error
