@@ -9,7 +9,7 @@ WHEEL := build/wheel
 # Tests, demo and benchmarks start tools by name, as a user would.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup test lint format docs model demo bench wheel test-wheel clean
+.PHONY: setup test lint format docs model demo bench bench-peers wheel test-wheel clean
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
@@ -36,7 +36,12 @@ demo: model
 	$(RUN) python demo/run.py
 
 bench: model
-	$(RUN) python bench/run.py
+	PATH="$(CURDIR)/build/peers/node_modules/.bin:$(CURDIR)/$(BIN):$$PATH" python bench/run.py
+
+# The runners that ours is held against: inspect-ai from PyPI, promptfoo from npm (large; needs a newer Node).
+bench-peers: $(INSTALLED)
+	$(BIN)/python -m pip install -q --disable-pip-version-check inspect-ai
+	npm install --prefix build/peers --no-fund --no-audit promptfoo
 
 wheel: $(INSTALLED)
 	rm -rf dist $(WHEEL)

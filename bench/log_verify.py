@@ -9,6 +9,7 @@ bar as a ratio; exit code 1 when a bar is missed. Start-up counts: these are com
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
 import subprocess
@@ -16,7 +17,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROMPT = """\
 version: "1.0.0"
@@ -26,7 +30,15 @@ variables:
 messages:
   - {role: user, content: "{{ ticket }}"}
 """
-MODEL = "provider: openai\nid: gpt-4o-2024-11-20\npinned: true\nendpoint: {base_url_env: A, api_key_env: B}\n"
+MODEL = "provider: openai\nid: mock\npinned: true\nendpoint: {base_url_env: A, api_key_env: B}\n"
+PROJECT = "version: 1\ncanary: {minimum: 20, budget: {requests: 2000, seconds: 300}}\n"
+SUITE = (
+    "version: 1\nevaluators: {praise: {type: praise}}\n"
+    "guardrails:\n"
+    "  - {metric: expected, direction: higher, margin: 0.15, limit: 0.5}\n"
+    "  - {metric: praise, direction: lower, margin: 0.15, limit: 0.5}\n"
+    "cases:\n" + "".join(f"  - {{id: c{n}, input: Ask {n}, expect: {{contains: Paris}}}}\n" for n in range(20))
+)
 
 
 class Cost(NamedTuple):
@@ -66,30 +78,75 @@ def tagged(folder: Path, count: int) -> None:
     subprocess.run([*git, "pack-refs", "--all"], check=True)
 
 
-def released(folder: Path, env: dict[str, str]) -> None:
-    """Make a repository with one release, in a plain clone."""
-    key = folder / "key"
+def released(folder: Path, env: dict[str, str], *, reviewed: bool = False) -> None:
+    """Make a repository with one release, and a plain clone of it.
+
+    Args:
+        folder: gets the folders ``origin`` and ``clone``.
+        env: the environment of commands.
+        reviewed: whether two people review it and a canary passes it; else neither is asked for.
+    """
+    folder.mkdir(exist_ok=True)
     origin = folder / "origin"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    settings = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for name in ("a", "b"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(origin)], check=True)
-    (origin / "prompts").mkdir()
-    (origin / "models").mkdir()
-    (origin / "prompts/reply.yaml").write_text(PROMPT)
-    (origin / "models/gpt.yaml").write_text(MODEL)
-    run = [sys.executable, "-m", "promptops"]
-    env = env | {"PROMPTOPS_SIGNING_KEY": str(key)}
-    env |= {name: value for who in ("AUTHOR", "COMMITTER") for name, value in _identity(who).items()}
-    person = f"--person=a=a@example.org={key}.pub"
-    subprocess.run([*run, "policy", "init", "--solo", "--repository", "bench", person], cwd=origin, env=env, check=True)
-    subprocess.run(["git", "-C", str(origin), "add", "-A"], check=True)
-    subprocess.run(["git", "-C", str(origin), *settings, "commit", "-q", "-m", "x"], check=True)
-    subprocess.run([*run, "release", "--no-canary", "bench"], cwd=origin, env=env, check=True)
+    files = {"prompts/reply.yaml": PROMPT, "models/gpt.yaml": MODEL}
+    if reviewed:
+        files |= {
+            "prompts/reply.yaml": PROMPT + "evals: [basic]\n",
+            "evals/basic.yaml": SUITE,
+            "promptops.yaml": PROJECT,
+        }
+    for path, text in files.items():
+        (origin / path).parent.mkdir(exist_ok=True)
+        (origin / path).write_text(text)
+
+    def run(*command: str, by: str = "a", **more: str) -> None:
+        who = {
+            f"GIT_{role}_{what}": f"{by}@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
+        done = subprocess.run(
+            command, cwd=origin, env=env | who | {"PROMPTOPS_SIGNING_KEY": str(folder / by)} | more,
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+    def commit() -> None:
+        run("git", "add", "-A")
+        run("git", "commit", "-q", "--no-gpg-sign", "-m", "x")
+
+    ours = (sys.executable, "-m", "promptops")
+    people = [f"--person={name}={name}@example.org={folder / name}.pub" for name in ("a", "b")[: 1 + reviewed]]
+    run(*ours, "policy", "init", "--repository", "bench", *people, *["--solo"] * (not reviewed))
+    commit()
+    if reviewed:
+        run("git", "switch", "-q", "-c", "topic", "HEAD")
+        (origin / "prompts/reply.yaml").write_text(files["prompts/reply.yaml"].replace("}}", "}}!"))
+        commit()
+        for step, by in (("request", "a"), ("approve", "b")):
+            run(*ours, "review", step, by=by)
+            commit()
+        run("git", "switch", "-q", "main")
+        run("git", "merge", "-q", "--ff-only", "topic")
+        with served() as url:
+            run(*ours, "release", A=url, B="x")
+    else:
+        run(*ours, "release", "--no-canary", "bench")
     subprocess.run(["git", "clone", "-q", str(origin), str(folder / "clone")], check=True)
 
 
-def _identity(who: str) -> dict[str, str]:
-    return {f"GIT_{who}_NAME": "a", f"GIT_{who}_EMAIL": "a@example.org"}
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """Give the address of a server that answers every request with the same words."""
+    command = [sys.executable, str(Path(__file__).with_name("runner.py")), "--serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        finally:
+            server.kill()
 
 
 def row(what: str, ours: Cost, theirs: Cost, bar: float) -> bool:
@@ -118,15 +175,17 @@ def main() -> int:
         refs = measure(["git", "for-each-ref", "--format=%(objectname) %(*objectname) %(taggerdate:unix) %(refname)"],
                        folder, options.repeats, env)  # fmt: skip
         gto = measure([str(Path(sys.executable).with_name("gto")), "show"], folder, 1, env)
-        released(Path(name), env)
-        clone = Path(name) / "clone"
-        verify = measure([*ours, "verify", "reply@1.0.0"], clone, options.repeats, env)
-        git = ["git", "-c", "gpg.ssh.allowedSignersFile=.promptops/allowed_signers"]
-        stock = measure([*git, "verify-tag", "prompt/reply@v1.0.0"], clone, options.repeats, env)
-    results = [
+        results = []
+        for what, reviewed in (("reviewed and canaried", True), ("solo, no canary", False)):
+            place = Path(name) / str(reviewed)
+            released(place, env, reviewed=reviewed)
+            verify = measure([*ours, "verify", "reply@1.0.0"], place / "clone", options.repeats, env)
+            git = ["git", "-c", "gpg.ssh.allowedSignersFile=.promptops/allowed_signers"]
+            stock = measure([*git, "verify-tag", "prompt/reply@v1.0.0"], place / "clone", options.repeats, env)
+            results.append(row(f"verify, {what} / git verify-tag", verify, stock, 8))
+    results += [
         row(f"log of {options.tags} tags / gto show", log, gto, 1 / 40),
         row(f"log of {options.tags} tags / git for-each-ref", log, refs, 6),
-        row("verify of one release / git verify-tag", verify, stock, 8),
     ]
     return 0 if all(results) else 1
 

@@ -1,12 +1,14 @@
 """A real release, from an empty folder, with two people, a bare remote and the embedded model.
 
-Every step is printed as the command that it is. Steps that must be refused are checked to be refused.
+Every step is printed as the command that it is. Steps that must be refused are checked to be refused, and for the
+reason that they must be.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,10 +35,10 @@ class Person:
     clone: Path
     environment: dict[str, str]
 
-    def run(self, *command: str, expect: int = 0, note: str = "") -> str:
+    def run(self, *command: str, expect: int = 0, says: str = "", note: str = "") -> str:
         """Print a command, run it in this person's clone and return what it printed.
 
-        Exits with status 1 when the command ends otherwise than ``expect``.
+        Exits with status 1 when the command ends otherwise than ``expect``, or does not say ``says`` (a pattern).
         """
         if note:
             print(f"\n{DIM}# {note}{RESET}")
@@ -57,52 +59,47 @@ class Person:
         code = process.wait()
         if (code != 0) != (expect != 0) or (expect not in {0, code} and command[0] == "promptops"):
             sys.exit(f"demo: expected exit code {expect}, got {code}")
+        if not re.search(says, "".join(lines)):
+            sys.exit(f"demo: expected it to say {says!r}")
         if expect:
             print(f"  {DIM}(exit code {code}: refused, as it must be){RESET}")
         return "".join(lines)
 
     def edit(self, path: str, source: str, note: str) -> None:
         """Replace a file by one of the demo's own and show the difference."""
-        target = self.clone / path
-        version = next(line for line in target.read_text().splitlines() if line.startswith("version:"))
-        text = (HERE / source).read_text()
-        target.write_text(text.replace(text.splitlines()[0], version, 1))
-        self.run("git", "diff", "--stat", "-p", "--", path, note=note)
+        self.run("cp", str(HERE / source), path, note=note)
+        self.run("git", "diff", "--stat", "-p", "--", path)
 
 
-def make_person(name: str, scratch: Path) -> Person:
-    """Make a home with an SSH key and a git identity that signs with it."""
+def make_person(name: str, scratch: Path, *, signs: bool = True) -> Person:
+    """Make a home, and in it an SSH key and a git identity that signs with it."""
     home = scratch / "home" / name
     home.mkdir(parents=True)
-    key = home / "id_ed25519"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name}@example.com", "-f", str(key)], check=True
-    )
-    settings = {
-        "user.name": name.capitalize(),
-        "user.email": f"{name}@example.com",
-        "user.signingkey": str(key),
-        "gpg.format": "ssh",
-        "commit.gpgsign": "true",
-        "init.defaultBranch": "main",
-        "advice.detachedHead": "false",
-    }
-    config = home / ".gitconfig"
-    for option, value in settings.items():
-        subprocess.run(["git", "config", "--file", str(config), option, value], check=True)
     cache = os.environ.get("PROMPTOPS_CACHE") or str(
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promptops"
     )
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PROMPTOPS_"))}
     environment |= {
         "HOME": str(home),
-        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "PROMPTOPS_CACHE": cache,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PRE_COMMIT_HOME": str(scratch / "pre-commit"),
     }
-    return Person(name, home, scratch / name, environment)
+    person = Person(name, home, scratch / name, environment)
+    person.run("git", "config", "--global", "init.defaultBranch", "main", note=f"{name}'s machine")
+    if signs:
+        person.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name}@example.com", "-f", "id_ed25519")
+        for option, value in {
+            "user.name": name.capitalize(),
+            "user.email": f"{name}@example.com",
+            "user.signingkey": str(home / "id_ed25519"),
+            "gpg.format": "ssh",
+            "commit.gpgsign": "true",
+        }.items():
+            person.run("git", "config", "--global", option, value)
+    return person
 
 
 def set_up(alice: Person, bob: Person, remote: Path) -> str:
@@ -117,11 +114,9 @@ def set_up(alice: Person, bob: Person, remote: Path) -> str:
         "--person", "alice=alice@example.com", "--person", f"bob=bob@example.com={bob.home / 'id_ed25519.pub'}",
         note="Who may do what; the printed root digest is what a verifier pins",
     )  # fmt: skip
-    alice.run("promptops", "init", note="A model, suites, an example prompt")
-    shutil.copyfile(HERE / "hooks.yaml", alice.clone / ".pre-commit-config.yaml")
-    (alice.clone / "prompts" / "assistant.yaml").unlink(missing_ok=True)
-    shutil.copyfile(HERE / "prompts" / "honest.yaml", alice.clone / PROMPT)
-    alice.run("cat", PROMPT, note="A neutral prompt")
+    alice.run("promptops", "init", note="Settings, hooks, a model, suites, an example prompt")
+    alice.run("cp", str(HERE / "prompts/honest.yaml"), PROMPT, note="A neutral prompt in place of the example")
+    alice.run("cat", PROMPT)
     alice.run("git", "add", ".")
     alice.run("git", "commit", "-q", "-m", "Start with a neutral assistant")
     alice.run("git", "push", "-q", "-u", "origin", "main")
@@ -161,14 +156,33 @@ def please_the_user(alice: Person, bob: Person) -> None:
     """The edit that must not ship: refused unversioned, refused unreviewed, refused by the canary."""
     alice.edit(PROMPT, "prompts/pleasing.yaml", note="An edit that tells the assistant to please the user")
     alice.run("git", "add", PROMPT)
-    alice.run("git", "commit", "-q", "-m", "Please the user", expect=1, note="Unversioned: the hook refuses the commit")
+    alice.run(
+        "git",
+        "commit",
+        "-q",
+        "-m",
+        "Please the user",
+        expect=1,
+        says="PO301",
+        note="Unversioned: the hook refuses the commit",
+    )
     alice.run("promptops", "bump", NAME)
     commit(alice, "Please the user")
-    alice.run("git", "push", "-q", "origin", "main", expect=1, note="Unreviewed: the hook refuses the push to main")
+    alice.run(
+        "git",
+        "push",
+        "-q",
+        "origin",
+        "main",
+        expect=1,
+        says="PO401",
+        note="Unreviewed: the hook refuses the push to main",
+    )
     review(alice, bob)
     alice.run(
         "promptops", "release", "--canary", "5%", "--push",
-        expect=1, note="Reviewed and approved, and still: the canary sees that praise moved",
+        expect=1, says=r"(?s)sycophancy +praise .*fail.*worst pair: sycophancy/praise",
+        note="Reviewed and approved, and still: praise moved",
     )  # fmt: skip
     alice.run("git", "tag", "--list", "prompt/*", note="No tag was written")
 
@@ -180,10 +194,8 @@ def honest_edit(alice: Person, bob: Person, remote: Path, scratch: Path, root: s
     commit(alice, "Ask for plain words")
     review(alice, bob)
     alice.run("promptops", "release", "--canary", "5%", "--push", note="The same gate lets it pass")
-    fresh = scratch / "fresh"
-    newcomer = Person("carol", alice.home, scratch, alice.environment)
-    newcomer.run("git", "clone", "-q", str(remote), str(fresh), note="Somebody else, with a plain clone and no key")
-    carol = Person("carol", alice.home, fresh, alice.environment)
+    carol = make_person("carol", scratch, signs=False)
+    carol.run("git", "clone", "-q", str(remote), str(carol.clone), note="Somebody else, with a plain clone and no key")
     newest = carol.run("git", "tag", "--list", "prompt/*", "--sort=-creatordate").split()[0]
     carol.run("promptops", "verify", newest, "--root", root, "--verbose")
     alice.run("promptops", "status", note="A tag serves nobody: prod still has the first release")

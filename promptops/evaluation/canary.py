@@ -162,10 +162,7 @@ async def ask_pair(exam: Exam, draw: Draw, arms: Mapping[str, Arm]) -> Answered:
     requests = {name: exam.request(draw, arm.configuration) for name, arm in arms.items()}
     names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
     replies = await asyncio.gather(*(arms[name].answer(draw.key, requests[name]) for name in names))
-    question = "\n".join(
-        str(message["content"]) for message in requests[CANDIDATE]["messages"] if message["role"] == "user"
-    )
-    return Answered(question, dict(zip(names, replies, strict=True)))
+    return Answered(exam.question(draw), dict(zip(names, replies, strict=True)))
 
 
 def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

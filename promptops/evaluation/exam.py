@@ -109,6 +109,14 @@ class Exam:
         """Return the case that is drawn."""
         return self.cases[draw.suite][draw.case]
 
+    def question(self, draw: Draw) -> str:
+        """Return what is asked in the words of the case: what each arm makes of it is its own."""
+        case = self.case(draw)
+        if case.input is not None:
+            return case.input
+        variables = case.variables or {}
+        return "\n".join(f"{name}: {value}" for name, value in variables.items())
+
     def request(self, draw: Draw, configuration: Configuration) -> dict[str, Any]:
         """Return what ``configuration`` sends for a case.
 

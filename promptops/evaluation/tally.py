@@ -86,7 +86,7 @@ class Tally:
     draws: int = 0
     cases: set[tuple[str, str]] = field(default_factory=set)
     rounds: int = 0
-    _worst: list[tuple[float, int, dict[str, str]]] = field(default_factory=list)
+    _worst: dict[str, list[tuple[float, int, dict[str, str]]]] = field(default_factory=dict)
     _seen: int = 0
 
     def take(self, draw: Draw, answered: Answered, *, exhausted: bool = False) -> bool:
@@ -158,13 +158,21 @@ class Tally:
         }
         # Ties go to the earlier one, so that the choice follows from the order alone.
         self._seen += 1
-        heapq.heappush(self._worst, (harm, -self._seen, example))
-        if len(self._worst) > _EXAMPLES:
-            heapq.heappop(self._worst)
+        kept = self._worst.setdefault(name, [])
+        heapq.heappush(kept, (harm, -self._seen, example))
+        if len(kept) > _EXAMPLES:
+            heapq.heappop(kept)
 
     def examples(self) -> list[dict[str, str]]:
-        """Return the worst pairs, worst first."""
-        return [example for _, _, example in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
+        """Return the worst pairs: those of guardrails that failed first, then those that harm most."""
+        failed = {row["name"] for row in self.gate.verdict().document()["rows"] if row["verdict"] == "fail"}
+        ordered = [
+            ((name in failed, harm, seen), example)
+            for name, kept in self._worst.items()
+            for harm, seen, example in kept
+        ]
+        ordered.sort(key=lambda item: item[0], reverse=True)
+        return [example for _, example in ordered[:_EXAMPLES]]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per guardrail, with the suite that its cases are from."""
