@@ -1,7 +1,8 @@
-"""Write docs/commands.md and docs/checks.md from the commands and the rules: ``python docs/generate.py``."""
+"""Write what the documents repeat: commands, rules and the attack table, by ``python docs/generate.py``."""
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 
@@ -58,8 +59,28 @@ which `promptops check --all --write-baseline` writes.
 """
 
 
+def security() -> str:
+    """Return the page on security with the table that docs/attacks.json holds."""
+    head, _, rest = (HERE / "security.md").read_text().partition(_TABLE[0])
+    rows = [
+        f"| {row['attack']} | {row['answer']} | {', '.join(map(_test, row['tests']))} |"
+        for row in json.loads((HERE / "attacks.json").read_text())["attacks"]
+    ]
+    table = "\n".join(["", "| attack | what happens | shown by |", "|---|---|---|", *rows, ""])
+    return head + _TABLE[0] + table + _TABLE[1] + rest.partition(_TABLE[1])[2]
+
+
+_TABLE = ("<!-- attacks -->", "<!-- end of attacks -->")
+
+
+def _test(name: str) -> str:
+    file, _, function = name.partition("::")
+    return f"[{function.removeprefix('test_')}](../{file})"
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
+    (HERE / "security.md").write_text(security())
     (HERE / "commands.md").write_text(commands())
     (HERE / "checks.md").write_text(checks())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
@@ -33,9 +34,28 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("page", ["commands", "checks"])
+@pytest.mark.parametrize("page", ["commands", "checks", "security"])
 def test_generated_pages_are_current(page):
     assert PAGES[f"docs/{page}.md"] == getattr(generator(), page)(), "run: make docs"
+
+
+ATTACKS = json.loads((ROOT / "docs/attacks.json").read_text())["attacks"]
+
+
+@pytest.mark.parametrize("name", sorted({name for row in ATTACKS for name in row["tests"]}))
+def test_every_attack_is_shown_by_a_test(name):
+    file, _, function = name.partition("::")
+    module = ast.parse((ROOT / file).read_text())
+    found = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    assert len(found) == 1
+    # One that expects a failure, or skips, would show nothing.
+    marks = [ast.unparse(mark) for mark in found[0].decorator_list]
+    assert not [mark for mark in marks if mark.startswith(("pytest.mark.skip", "pytest.mark.xfail"))]
+
+
+def test_attacks_are_told_once_and_each_is_shown():
+    assert len({row["attack"] for row in ATTACKS}) == len(ATTACKS) > 30
+    assert all(row["answer"] and row["tests"] for row in ATTACKS)
 
 
 def test_the_readme_lists_every_command():
