@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Check what is staged, what a branch changes, or everything."),
     "explain": ("explain", "Explain a rule."),
     "review": ("review", "Request, give and verify approvals."),
-    "policy": ("policy", "Set up, sign and verify who may do what."),
+    "policy": ("policy", "Set up, change, sign and verify who may do what."),
     "key": ("key", "Add, rotate, revoke and lint signing keys."),
     "hook": ("hook", "Judge pushes on the server."),
     "model": ("model", "Fetch, serve and inspect the embedded model."),

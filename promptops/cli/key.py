@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptops.cli.opening import echo_json, json_option
+from promptops.cli.signing import SIGN
 from promptops.errors import UsageError
 from promptops.repo.git import Git
 from promptops.repo.source import WorktreeSource
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from promptops.trust.policy import Trust
-
-_SIGN = "  next: a root runs `promptops policy sign`; then commit .promptops and have the change reviewed"
 
 
 @click.group(no_args_is_help=True)
@@ -44,7 +43,7 @@ def add(name: str, key: str, principal: str | None, bot: bool, roles: tuple[str,
     with Git() as git:
         line = keys.add(git.root, name, sshsig.public_key(key), principal=principal, bot=bot, roles=roles)
     click.echo(printable(line))
-    click.echo(_SIGN, err=True)
+    click.echo(SIGN, err=True)
 
 
 @command.command(epilog="\b\nExample:\n  promptops key rotate alice ~/.ssh/id_new.pub")
@@ -59,7 +58,7 @@ def rotate(name: str, key: str) -> None:
     for fingerprint in old:
         click.echo(f"retired {fingerprint}")
     click.echo("a root signs with a key of the version before: sign with the old key where that is yours", err=True)
-    click.echo(_SIGN, err=True)
+    click.echo(SIGN, err=True)
 
 
 @command.command(epilog="\b\nExample:\n  promptops key revoke alice --reason 'laptop stolen'")
@@ -75,7 +74,7 @@ def revoke(key: str, reason: str) -> None:
     for fingerprint in revoked:
         click.echo(f"revoked {fingerprint}")
     click.echo("releases that these keys signed need: promptops attest TAG", err=True)
-    click.echo(_SIGN, err=True)
+    click.echo(SIGN, err=True)
 
 
 @command.command("list")

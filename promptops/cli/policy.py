@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptops.cli.opening import at_option, echo_json, json_option
-from promptops.cli.signing import key_option, known_target, people_options
+from promptops.cli.signing import SIGN, key_option, known_target, people_options
+from promptops.errors import UsageError
 from promptops.repo.git import Git
 from promptops.repo.source import TreeSource, WorktreeSource
 from promptops.text import printable
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
 @click.group(no_args_is_help=True)
 def command() -> None:
-    """Set up, show, sign and verify who may do what.
+    """Set up, change, show, sign and verify who may do what.
 
     The policy is .promptops/policy.yaml; its keys are .promptops/allowed_signers and .promptops/revoked_keys. Each
     version is signed by a threshold of the roots of the version before it.
+
+    remove, roots, role, approvals and move edit the work tree, as promptops key does. Nothing is in force before the
+    roots have signed the new version (promptops policy sign) and the protected branch has it.
     """
 
 
@@ -60,6 +64,91 @@ def sign(key: str | None) -> None:
     _report(done)
 
 
+@command.command(epilog="\b\nExample:\n  promptops policy remove carol")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Take NAME out of the policy, with keys, roles and root membership.
+
+    What the keys signed until then stays valid where it was accepted. For a key in wrong hands, first: promptops key
+    revoke NAME.
+    """
+    from promptops.trust import people
+
+    with Git() as git:
+        gone = people.remove(git.root, name)
+    for fingerprint in gone.keys:
+        click.echo(f"retired {fingerprint}")
+    lost = [*(["root"] if gone.root else []), *(f"role {role}" for role in gone.roles)]
+    click.echo(printable(f"removed {name}" + (f": {', '.join(lost)}" if lost else "")))
+    click.echo(SIGN, err=True)
+
+
+@command.command(
+    epilog="\b\nExamples:\n  promptops policy roots --threshold 2\n  promptops policy roots --of alice,bob,dave"
+)
+@click.option("--threshold", type=click.IntRange(min=1), metavar="N", help="How many of them must sign a version.")
+@click.option("--of", "names", metavar="NAME,...", help="All who may sign the next versions.")
+def roots(threshold: int | None, names: str | None) -> None:
+    """Say who signs the versions of the policy, and how many of them must.
+
+    The version that changes this is still signed by the roots of the version before it.
+    """
+    from promptops.trust import people
+
+    if threshold is None and names is None:
+        raise UsageError("nothing to change", hint="--threshold N, --of NAME,..., or both; promptops policy show")
+    with Git() as git:
+        found = people.set_roots(git.root, threshold, None if names is None else _names(names))
+    click.echo(printable(f"{found['threshold']} of {', '.join(found['of'])} sign the versions after this one"))
+    click.echo(SIGN, err=True)
+
+
+@command.command(
+    epilog="\b\nExamples:\n  promptops policy role safety --of bob,carol\n  promptops policy role safety --nobody"
+)
+@click.argument("role")
+@click.option("--of", "names", metavar="NAME,...", help="All who hold it.")
+@click.option("--nobody", is_flag=True, help="Take the role away.")
+def role(role: str, names: str | None, *, nobody: bool) -> None:
+    """Say who holds ROLE: release, override, rollback, or one that a rule of the policy names."""
+    from promptops.trust import people
+
+    if (names is None) != nobody:
+        raise UsageError("say who holds the role", hint=f"promptops policy role {role} --of NAME,..., or --nobody")
+    with Git() as git:
+        people.set_role(git.root, role, _names(names) if names is not None else [])
+    click.echo(printable(f"role {role}: {names or 'nobody'}"))
+    click.echo(SIGN, err=True)
+
+
+@command.command(epilog="\b\nExample:\n  promptops policy approvals 2")
+@click.argument("count", metavar="N", type=click.IntRange(0, 20))
+def approvals(count: int) -> None:
+    """Say how many people besides the author must approve a change; 0 is solo mode, and every release says so."""
+    from promptops.trust import people
+
+    with Git() as git:
+        people.set_approvals(git.root, count)
+    click.echo(f"{count} besides the author")
+    click.echo(SIGN, err=True)
+
+
+@command.command(epilog="\b\nExample:\n  promptops policy move git+https://example.org/new-team/prompts")
+@click.argument("repository")
+def move(repository: str) -> None:
+    """Call the repository REPOSITORY in every later signature.
+
+    Requests and approvals that name the old one count no more; releases and decisions made before stay valid.
+    """
+    from promptops.trust import people
+
+    with Git() as git:
+        before = people.move(git.root, repository)
+    click.echo(printable(f"{before} becomes {repository}"))
+    click.echo("open changes need a new request and new approvals under the new name", err=True)
+    click.echo(SIGN, err=True)
+
+
 @command.command()
 @at_option
 @json_option
@@ -93,6 +182,13 @@ def verify(revision: str | None, root: str | None, as_json: bool) -> None:
     click.echo(f"policy version {trust.version} verifies, root {found}")
     if root is None:
         click.echo(f"the root was not pinned; to pin it: promptops policy verify --root {found}", err=True)
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"{text!r} is no list of names", hint="--of alice,bob")
+    return names
 
 
 def _report(done: Signing) -> None:

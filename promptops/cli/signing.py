@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from promptops.repo.git import Git
 
+# What follows a change of the policy in the work tree.
+SIGN = "  next: a root runs `promptops policy sign`; then commit .promptops and have the change reviewed"
+
 key_option: Callable[[Any], Any] = click.option(
     "--key",
     metavar="FILE",

@@ -58,7 +58,7 @@ def check(decision: Decision, rules: Rules) -> None:
         RefusedError: the signature does not verify, the role is missing, or it is for another repository.
     """
     trust = rules.trust
-    if decision.repository != trust.repository:
+    if decision.repository not in trust.names:
         raise RefusedError(f"it is for the repository {decision.repository}")
     who, _ = trust.verify(decision.commit.payload, decision.commit.signature, sshsig.GIT)
     rolled = decision.action == live.ROLLBACK

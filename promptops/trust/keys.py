@@ -41,6 +41,7 @@ def add(root: str, name: str, public_key: bytes, *, principal: str | None, bot: 
 
     if known is None or roles:
         files.edit(root, change)
+        files.regrant(root, trust.policy)
     value = files.value(root)
     line = files.line(principal or lint.principals(known)[0], files.namespaces(value, name), public_key)
     files.append(root, signers.ALLOWED, line)

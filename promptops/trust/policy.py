@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from promptops.errors import InputError, RefusedError, UsageError
 from promptops.registry import schemas, yaml
 from promptops.registry.governed import POLICY
-from promptops.trust import chain, envelope, lint, signers, sshsig
+from promptops.trust import chain, envelope, lint, signers, sshsig, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +62,12 @@ class Trust(NamedTuple):
     def repository(self) -> str:
         """The repository's declared name."""
         return str(self.policy["repository"])
+
+    @property
+    def names(self) -> set[str]:
+        """Every name that the repository has had; the roots vouch for those before, once the chain is verified."""
+        signed = (statement.check(link.statement(), statement.POLICY)["predicate"] for link in self.links)
+        return {self.repository, *(str(predicate.get("repository")) for predicate in signed)}
 
     @property
     def digest(self) -> str:
