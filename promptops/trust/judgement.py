@@ -95,6 +95,8 @@ class Context(NamedTuple):
         at: the time by which signatures must not have expired.
         spent: returns the digests of envelopes that an earlier state of a subject held: a prompt's version tells
             one change from another, but a file's content may come back, and what approved it then approves no return.
+        used_up: returns whether a signature given on a base commit (or None) has served for a subject already: the
+            branch held the content since then and took it back.
         release: whether files count by content alone, whatever they replaced.
     """
 
@@ -104,6 +106,7 @@ class Context(NamedTuple):
     authors: Callable[[Subject], set[str]]
     at: datetime
     spent: Callable[[Subject], frozenset[str]]
+    used_up: Callable[[Subject, str | None], bool] = lambda _subject, _base: False
     release: bool = False
 
 
@@ -137,10 +140,13 @@ def _collect(envelope: Envelope, wanted: Sequence[Subject], signed: dict[str, Si
     about = [subject for subject in wanted if subject.name in stated]
     covered = []
     for subject in about:
+        rejected = signed[subject.name].rejected
         if not _covers(stated[subject.name], subject, release=context.release):
-            signed[subject.name].rejected.append(_difference(kind[0], stated[subject.name], subject))
+            rejected.append(_difference(kind[0], stated[subject.name], subject))
+        elif context.used_up(subject, value["predicate"]["base"]):
+            rejected.append(f"{kind[0]} has served already: {context.ref} held this content since and took it back")
         elif not subject.is_prompt and envelope.digest in context.spent(subject):
-            signed[subject.name].rejected.append(f"{kind[0]} does not count: it was given for an earlier change")
+            rejected.append(f"{kind[0]} does not count: it was given for an earlier change")
         else:
             covered.append(subject)
     if not covered:

@@ -13,6 +13,7 @@ from promptops.registry.registry import Registry
 from promptops.repo.source import TreeSource
 from promptops.trust import chain, commits, policy, store, subjects
 from promptops.trust.judgement import Context, Judgement, Missing, judge
+from promptops.trust.landings import Landings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ def review_change(
         authors=_authors(git, trust, commit, base),
         at=at or datetime.now(UTC),
         spent=lambda _: held(base),
+        used_up=Landings(git, tip, commit).used_up,
     )
     found = judge(wanted, known(git, commit, envelopes), context)
     missing = [

@@ -78,7 +78,11 @@ def test_edits_keep_comments_and_layout_line_by_line(project):
     ("before", "command", "reason"),
     [
         ([], ["remove", "eve"], "eve is not in the policy"),
-        (["roots", "--threshold", "3"], ["remove", "carol"], "without carol: 3 roots must sign, but only 2 of them can"),
+        (
+            ["roots", "--threshold", "3"],
+            ["remove", "carol"],
+            "without carol: 3 roots must sign, but only 2 of them can",
+        ),
         (["roots", "--of", "bob"], ["remove", "bob"], "bob is the only root"),
         (["role", "override", "--of", "bob"], ["remove", "bob"], "nobody else has the role override"),
         (["approvals", "2"], ["remove", "bob"], "need 3 people with keys"),
