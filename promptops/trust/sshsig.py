@@ -116,7 +116,8 @@ def verify(
         raise RefusedError(f"signature is for {named.namespace!r}, not for {namespace}")
     line = signers.find(signers.parse(allowed_signers), named.public_key)
     if line is None:
-        raise RefusedError(f"key {fingerprint(named.public_key)} is not in allowed_signers")
+        why = "revoked" if named.public_key in signers.revoked(revoked) else "not in allowed_signers"
+        raise RefusedError(f"key {fingerprint(named.public_key)} is {why}")
     if namespace not in line.namespaces:
         raise RefusedError(f"{line.principal} may not sign for {namespace}")
     if named.public_key in signers.revoked(revoked):
