@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptops.cli.opening import open_registry
 from promptops.errors import InputError, RefusedError, UsageError
+from promptops.evaluation import callables
 from promptops.registry.project import share as parse_share
 from promptops.registry.registry import Registry
 from promptops.release import candidates, making, proofs, stored
@@ -15,6 +16,7 @@ from promptops.repo import tags
 from promptops.repo.source import TreeSource
 
 if TYPE_CHECKING:
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.suite import Suite
     from promptops.registry.configuration import Configuration
     from promptops.registry.project import Project
@@ -35,6 +37,7 @@ class Comparison:
         project: settings that apply.
         suites: what judges.
         trusted: names of the suites whose Python evaluators may run.
+        code: reads the files of those.
         notes: what to tell the user.
     """
 
@@ -44,6 +47,7 @@ class Comparison:
     project: Project
     suites: list[Suite]
     trusted: list[str]
+    code: Code
     notes: list[str] = field(default_factory=list)
 
     def arguments(self, evidence_dir: str, share: float | None) -> dict[str, Any]:
@@ -58,6 +62,7 @@ class Comparison:
             "evidence_dir": evidence_dir,
             "recorded": self.project.traffic,
             "trusted": self.trusted,
+            "code": self.code,
         }
 
 
@@ -80,7 +85,7 @@ def with_release(git: Git, prompt: str, at: str | None) -> Comparison:
     baseline = making.configuration_at(git, standing.manifest) if standing else None
     project, names = registry.project, _suite_names(candidate, proofs.suite_names(registry, candidate))
     suites = [proofs.suite(registry, name, project.canary) for name in names]
-    return Comparison(candidate, baseline, _previous(git, prompt), project, suites, [])
+    return Comparison(candidate, baseline, _previous(git, prompt), project, suites, [], callables.no_code)
 
 
 def with_revision(git: Git, prompt: str, base: str, at: str | None) -> Comparison:
@@ -111,7 +116,9 @@ def with_revision(git: Git, prompt: str, base: str, at: str | None) -> Compariso
     ]
     notes = [f"suite {name} is not in {base}: it judges, but runs no Python" for name in sorted(names - known)]
     judged = candidate._replace(model=_reachable(candidate.model, theirs, base))
-    return Comparison(judged, baseline, _previous(git, prompt), project, suites, sorted(known), notes)
+    return Comparison(
+        judged, baseline, _previous(git, prompt), project, suites, sorted(known), theirs.source.read, notes
+    )
 
 
 def _suite_names(candidate: Configuration, names: set[str] | list[str]) -> list[str]:

@@ -55,7 +55,7 @@ def command(prompt: str | None, environment: str, folder: str | None, *, as_json
                     _released(git, candidates.verified(git, tag, trust)),
                     settings=settings.canary,
                     evidence_dir=root,
-                    root=git.root,
+                    code=TreeSource(git, tag).read,
                     progress=progress,
                 )
             finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from functools import lru_cache
 from types import ModuleType
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from promptops.inference.reply import Reply
 
 Function: TypeAlias = "Callable[[Case, Reply], float]"
+# Returns a file of a trusted revision by its path, or None.
+Code: TypeAlias = "Callable[[str], bytes | None]"
 _TARGET = re.compile(r"([a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*)*):([a-zA-Z_]\w*)", re.ASCII)
 _FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
@@ -41,13 +42,19 @@ def location(target: str) -> Location:
     return Location(match[1].replace(".", "/") + ".py", match[2])
 
 
-def score(root: str, target: str, sha256: str, case: Case, reply: Reply) -> float:
+def no_code(path: str) -> bytes | None:
+    """Know no file, where no Python code may run."""
+    del path
+    return None
+
+
+def score(code: Code, target: str, sha256: str, case: Case, reply: Reply) -> float:
     """Return what the function ``target`` gives for a reply.
 
     The file stands alone: it may import installed packages but not its neighbours, which no digest would cover.
 
     Args:
-        root: directory of the repository's files.
+        code: reads the files of the revision that the suite comes from.
         target: ``package.module:function``; the function takes the case and the reply and returns a number in [0, 1].
         sha256: hex digest of the module's file, as reviewed with the suite.
         case: what was asked.
@@ -58,7 +65,7 @@ def score(root: str, target: str, sha256: str, case: Case, reply: Reply) -> floa
         InputError: the function fails or returns something else.
         PromptopsError: the file cannot be read.
     """
-    function = _load(root, target, sha256)
+    function = _load(code, target, sha256)
     try:
         value = float(function(case, reply))
     except _FAULTS as error:
@@ -69,14 +76,12 @@ def score(root: str, target: str, sha256: str, case: Case, reply: Reply) -> floa
 
 
 @lru_cache(maxsize=64)
-def _load(root: str, target: str, sha256: str) -> Function:
+def _load(code: Code, target: str, sha256: str) -> Function:
     path, name = location(target)
-    try:
-        with open(os.path.join(root, path), "rb") as file:
-            source = file.read()
-    except OSError as error:
+    source = code(path)
+    if source is None:
         hint = "commit the file, or mend `callable` in the suite"
-        raise PromptopsError(f"cannot read the evaluator {target}: {error.strerror}", hint=hint, path=path) from error
+        raise PromptopsError(f"cannot read the evaluator {target}: there is no such file", hint=hint, path=path)
     actual = hashlib.sha256(source).hexdigest()
     if actual != sha256:
         raise RefusedError(

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
+from promptops.evaluation import callables
 from promptops.evaluation.arms import RecordedArm, opened
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.result import CanaryResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from promptops.evaluation.arms import Arm
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.exam import Exam
     from promptops.evaluation.sampling import Draw
     from promptops.evaluation.suite import Suite
@@ -57,11 +59,12 @@ def run(
     progress: Progress | None = None,
     recorded: Mapping[str, Any] | None = None,
     trusted: Collection[str] = (),
+    code: Code = callables.no_code,
 ) -> CanaryResult:
     """Run a canary, or continue it; a verdict that was reached is returned again without a call.
 
     Args:
-        git: the repository; its root is where a relative traffic folder and Python evaluators are found.
+        git: the repository; its root is where a relative traffic folder is found.
         candidate: what is judged.
         baseline: what it is compared with; None for a first release, which is held to absolute limits.
         previous_release: SHA-256 (hex) of the previous release's manifest, which seeds the order.
@@ -72,6 +75,7 @@ def run(
         progress: called now and then with pairs, requests, money spent and a row per guardrail.
         recorded: the project's ``traffic`` settings.
         trusted: names of the suites whose Python evaluators may run.
+        code: reads the files of those, from the revision that the suites come from.
 
     Raises:
         PromptopsError: nothing could be reached, a key is wrong, or another run holds this evidence.
@@ -89,6 +93,7 @@ def run(
         evidence_dir=evidence_dir,
         recorded=recorded,
         trusted=trusted,
+        code=code,
     )
     return conduct(study, share, progress)
 

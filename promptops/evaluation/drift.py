@@ -30,6 +30,7 @@ from promptops.statistics.series import GRID, decode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.canary import Progress
     from promptops.evaluation.result import CanaryResult
     from promptops.evaluation.suite import Suite
@@ -73,7 +74,7 @@ class Drift:
 
 
 def run(
-    released: Released, *, settings: Canary, evidence_dir: str, root: str, progress: Progress | None = None
+    released: Released, *, settings: Canary, evidence_dir: str, code: Code, progress: Progress | None = None
 ) -> Drift:
     """Ask a released configuration again and compare.
 
@@ -81,18 +82,18 @@ def run(
         released: the release.
         settings: budget.
         evidence_dir: where canaries keep their evidence; drift runs keep theirs in ``drift`` below it.
-        root: directory of the files that Python evaluators name.
+        code: reads the files that Python evaluators name.
         progress: as for a canary.
 
     Raises:
         PromptopsError: there is nothing to compare with, or nothing could be reached.
     """
-    study = _with_replies(released, settings, evidence_dir, root) or _with_means(released, settings, evidence_dir, root)
+    study = _with_replies(released, settings, evidence_dir, code) or _with_means(released, settings, evidence_dir, code)
     used = REPLIES if study.past and study.past.replies else MEANS
     return Drift(used, conduct(study, 1.0, progress))
 
 
-def _with_replies(released: Released, settings: Canary, evidence_dir: str, root: str) -> Study | None:
+def _with_replies(released: Released, settings: Canary, evidence_dir: str, code: Code) -> Study | None:
     """Return the study against kept replies, or None when there are none of this release."""
     configuration = released.configuration
     current = {suite.name: evaluators.digest(suite) for suite in released.suites}
@@ -106,14 +107,14 @@ def _with_replies(released: Released, settings: Canary, evidence_dir: str, root:
         return None
     plan = evidence.plan(best[1])
     records = [Record(*item) for item in plan.get("records", ())]
-    exam = Exam(released.suites, records, trusted=current, root=root)
+    exam = Exam(released.suites, records, trusted=current, code=code)
     minimum = min(settings.minimum, best[0])
     return _study(
         released, Canary(minimum=minimum, budget=settings.budget), evidence_dir, exam, past=Past(best[2]), before=plan
     )
 
 
-def _with_means(released: Released, settings: Canary, evidence_dir: str, root: str) -> Study:
+def _with_means(released: Released, settings: Canary, evidence_dir: str, code: Code) -> Study:
     current = {suite.name: evaluators.digest(suite) for suite in released.suites}
     prompt = released.configuration.prompt
     if released.statistics is None or released.digests is None:
@@ -126,7 +127,7 @@ def _with_means(released: Released, settings: Canary, evidence_dir: str, root: s
             "the suites in the release's commit are not those that judged it",
             hint=f"look at the release: promptops verify {prompt.name}@{prompt.version} -v",
         )
-    exam = Exam(released.suites, trusted=current, root=root)
+    exam = Exam(released.suites, trusted=current, code=code)
     means = _means(released.statistics)
     past = Past(means=means, most=_MOST * max((known.n for known in means.values()), default=0))
     return _study(released, settings, evidence_dir, exam, past=past, before={})

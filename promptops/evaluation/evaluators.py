@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import jsonschema_rs
 
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.suite import Case, Suite
     from promptops.inference.reply import Reply
 
@@ -193,7 +194,9 @@ def check(definition: Definition) -> None:
         callables.location(arguments["callable"])
 
 
-def score(suite: Suite, case: Case, reply: Reply, *, allow_python: bool = False, root: str = ".") -> dict[str, float]:
+def score(
+    suite: Suite, case: Case, reply: Reply, *, allow_python: bool = False, code: Code = callables.no_code
+) -> dict[str, float]:
     """Return every metric of ``reply``: the suite's evaluators by name, and ``expected`` when the case has one.
 
     ``expected`` is the least score among the case's expectations: 1.0 when all of them hold.
@@ -203,7 +206,7 @@ def score(suite: Suite, case: Case, reply: Reply, *, allow_python: bool = False,
         case: what was asked.
         reply: what came back.
         allow_python: whether the suite comes from a trusted revision, so that its Python code may run.
-        root: directory of that revision's files.
+        code: reads that revision's files.
 
     Raises:
         RefusedError: the suite names Python code and ``allow_python`` is false, or the code is not the pinned one.
@@ -213,7 +216,7 @@ def score(suite: Suite, case: Case, reply: Reply, *, allow_python: bool = False,
     def run(definition: Definition) -> float:
         if definition.type == "python" and allow_python:
             arguments = definition.arguments
-            return callables.score(root, arguments["callable"], arguments["sha256"], case, reply)
+            return callables.score(code, arguments["callable"], arguments["sha256"], case, reply)
         return EVALUATORS[definition.type].run(definition.arguments, case, reply)
 
     scores = {name: run(definition) for name, definition in suite.evaluators.items()}

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import InputError, PromptopsError, UsageError
-from promptops.evaluation import evaluators
+from promptops.evaluation import callables, evaluators
 from promptops.evaluation.harm import Guardrail
 from promptops.evaluation.suite import EXPECTED, Case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.sampling import Draw
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.traffic import Record
@@ -58,7 +59,7 @@ class Exam:
             guardrail on refusals only where fewer are better.
         absolute: whether there is no baseline, so that guardrails without a limit have nothing to say.
         trusted: names of the suites whose Python evaluators may run.
-        root: directory of the files that those name.
+        code: reads the files that those name.
 
     Raises:
         InputError: no guardrail is left to judge by.
@@ -71,11 +72,11 @@ class Exam:
         *,
         absolute: bool = False,
         trusted: Collection[str] = (),
-        root: str = ".",
+        code: Code = callables.no_code,
     ) -> None:
         self._suites = {suite.name: suite for suite in suites}
         self._trusted = frozenset(trusted)
-        self._root = root
+        self._code = code
         self.cases = {suite.name: {case.id: case for case in suite.cases} for suite in suites}
         rails = [_placed(rail, suite.name, suite.name) for suite in suites for rail in suite.guardrails]
         self.cases[TRAFFIC] = {record.id: Case(record.id, None, record.variables) for record in records}
@@ -150,7 +151,7 @@ class Exam:
         return {rail.name: scores[rail.suite][rail.metric] for rail in wanted}
 
     def _scores(self, suite: str, case: Case, reply: Reply) -> Mapping[str, float]:
-        return evaluators.score(self._suites[suite], case, reply, allow_python=suite in self._trusted, root=self._root)
+        return evaluators.score(self._suites[suite], case, reply, allow_python=suite in self._trusted, code=self._code)
 
 
 def request(case: Case, configuration: Configuration) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from promptops.evaluation import evaluators, sampling, traffic
+from promptops.evaluation import callables, evaluators, sampling, traffic
 from promptops.evaluation.evidence import Store, Subject
 from promptops.evaluation.exam import TRAFFIC, Exam, check_fit
 from promptops.evaluation.gate import Gate, Rules
@@ -18,6 +18,7 @@ from promptops.text import counted
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from promptops.evaluation.callables import Code
     from promptops.evaluation.runner import Order
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.summary_bounds import Sum
@@ -100,6 +101,7 @@ def prepare(
     evidence_dir: str,
     recorded: Mapping[str, Any] | None = None,
     trusted: Collection[str] = (),
+    code: Code = callables.no_code,
 ) -> Study:
     """Fix cases, order and guardrails of a canary; nothing is sent or written.
 
@@ -117,10 +119,9 @@ def prepare(
         chosen = _replayed(git, candidate.prompt.name, recorded or {}, share, settings.minimum)
         plan = _draw_up(store.subject, previous_release, share, chosen)
     configurations = ({BASELINE: baseline} if baseline else {}) | {CANDIDATE: candidate}
-    root = git.root if trusted else "."
 
     def exam_on(records: Sequence[traffic.Record]) -> Exam:
-        return Exam(suites, records, absolute=baseline is None, trusted=trusted, root=root)
+        return Exam(suites, records, absolute=baseline is None, trusted=trusted, code=code)
 
     records = [traffic.Record(*item) for item in plan["records"]]
     exam = exam_on(records)

@@ -73,6 +73,7 @@ def _canary_arguments(setting: Setting, candidate: Candidate) -> dict[str, Any]:
         "recorded": setting.project.traffic,
         # What runs here was merged into a protected branch.
         "trusted": names,
+        "code": registry.source.read,
     }
 
 

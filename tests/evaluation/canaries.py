@@ -41,6 +41,12 @@ FACTS = {
 SUITES = {"style": STYLE, "facts": FACTS}
 
 
+def flattering(system: str, evals: str = "[style, facts]") -> str:
+    """The prompt with a system message; one with "Flatter" in it is what `text_by` listens for."""
+    messages = f'[{{role: system, content: "{system}"}}, {{role: user, content: "{{{{ ticket }}}}"}}]'
+    return changed(messages=messages, evals=evals)
+
+
 def text_by(flattering: float, *, marker: str = "Flatter", model: str = MODEL) -> Any:
     """A script that flatters in a share of cases, always the same ones, when the system prompt says so."""
 

@@ -8,21 +8,13 @@ import sys
 import threading
 
 import pytest
-from evaluation.canaries import FACTS, FLATTERY, MODEL, STYLE, hold_after, text_by
+from evaluation.canaries import FACTS, FLATTERY, MODEL, STYLE, flattering, hold_after, text_by
 from inference.faults import KEY, Answer, FaultServer, completion
-from support import changed
 
 PROJECT = """\
 version: 1
 canary: {share: "5%", minimum: 40, budget: {requests: 600}}
 """
-
-
-def flattering(system):
-    return changed(
-        messages=f'[{{role: system, content: "{system}"}}, {{role: user, content: "{{{{ ticket }}}}"}}]',
-        evals="[style, facts]",
-    )
 
 
 @pytest.fixture
@@ -36,21 +28,6 @@ def project(registry, monkeypatch):
     registry.write("prompts/reply.yaml", flattering("Answer. Flatter."))
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     return registry
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    running = []
-
-    def start(script):
-        server = FaultServer(script)
-        running.append(server.__enter__())
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        return server
-
-    yield start
-    for server in running:
-        server.__exit__(None, None, None)
 
 
 def evidence(repo):

@@ -10,6 +10,7 @@ from promptops.errors import PromptopsError
 from promptops.evaluation import drift, evaluators
 from promptops.evaluation.suite import parse
 from promptops.registry.project import Canary
+from promptops.repo.source import WorktreeSource
 
 
 @pytest.fixture
@@ -44,7 +45,10 @@ def ask(bench, released, script, *, folder=None, requests=1000):
         bench.serve(server)
         settings = Canary(minimum=40, budget={"requests": requests})
         found = drift.run(
-            released, settings=settings, evidence_dir=str(folder or bench.evidence), root=str(bench.repo.root)
+            released,
+            settings=settings,
+            evidence_dir=str(folder or bench.evidence),
+            code=WorktreeSource(str(bench.repo.root)).read,
         )
     return found, server
 

@@ -8,6 +8,7 @@ from promptops.evaluation import evaluators, praise, refusal
 from promptops.evaluation import suite as suites
 from promptops.evaluation.suite import Case
 from promptops.inference.reply import Reply
+from promptops.repo.source import WorktreeSource
 
 CASE = Case("a", "My idea is a clock.", None)
 
@@ -155,9 +156,11 @@ def test_python_is_refused_unless_allowed(tmp_path):
     marker = tmp_path / "ran"
     suite = with_code(tmp_path, f"open({str(marker)!r}, 'w').close()\n" + CODE)
     with pytest.raises(RefusedError, match="not allowed"):
-        evaluators.score(suite, suite.cases[0], reply("12345"), root=str(tmp_path))
+        evaluators.score(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
     assert not marker.exists()
-    scores = evaluators.score(suite, suite.cases[0], reply("12345"), allow_python=True, root=str(tmp_path))
+    scores = evaluators.score(
+        suite, suite.cases[0], reply("12345"), allow_python=True, code=WorktreeSource(str(tmp_path)).read
+    )
     assert scores == {"own": 0.5}
     assert marker.exists()
 
@@ -165,13 +168,13 @@ def test_python_is_refused_unless_allowed(tmp_path):
 def test_python_is_refused_in_a_case_too(tmp_path):
     suite = suite_of({"python": {"callable": "evals.checks:half", "sha256": "0" * 64}})
     with pytest.raises(RefusedError):
-        evaluators.score(suite, suite.cases[0], reply("12345"), root=str(tmp_path))
+        evaluators.score(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
 
 
 def test_changed_code_is_not_run(tmp_path):
     suite = with_code(tmp_path, sha256="0" * 64)
     with pytest.raises(RefusedError, match="not the reviewed one") as caught:
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, root=str(tmp_path))
+        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
     assert hashlib.sha256(CODE.encode()).hexdigest() in caught.value.hint
 
 
@@ -191,7 +194,7 @@ def test_changed_code_is_not_run(tmp_path):
 def test_code_that_gives_no_score_is_a_clear_error(tmp_path, code, target, error):
     suite = with_code(tmp_path, code, target)
     with pytest.raises(error):
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, root=str(tmp_path))
+        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
 
 
 @pytest.mark.parametrize("target", ["os.system", "../evil:run", "a/b:c", ":f", "m:", "m:f()"])
