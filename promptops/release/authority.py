@@ -85,7 +85,9 @@ def _counts(decision: Decision, rules: Rules) -> bool:
     return False
 
 
-def decisions(git: Git, head: str, rules: Rules, *, environment: str, prompt: str) -> list[Decision]:
+def decisions(
+    git: Git, head: str, rules: Rules, *, environment: str, prompt: str, succeeding: bool = False
+) -> list[Decision]:
     """Return all decisions from the newest to the first, of which the newest counts.
 
     Whoever decides on top of a decision vouches for it, so nobody may do that unseen.
@@ -96,6 +98,8 @@ def decisions(git: Git, head: str, rules: Rules, *, environment: str, prompt: st
         rules: what decides which count.
         environment: where they serve.
         prompt: the prompt.
+        succeeding: whether they are about to be followed by another: then the newest may be of somebody who could
+            decide at the time, and whose key was rotated or taken out of the policy since.
 
     Raises:
         PromptopsError: the newest is not in this clone.
@@ -109,6 +113,11 @@ def decisions(git: Git, head: str, rules: Rules, *, environment: str, prompt: st
     try:
         return _good(git, head, rules, environment, prompt)
     except RefusedError as error:
+        gone = _of_the_past(git, head, rules, environment, prompt)
+        if gone and succeeding:
+            return gone
+        if gone:
+            raise _successor_wanted(gone[0], error) from error
         good = _last_good(git, head, rules, environment, prompt)
         raise RefusedError(
             f"what {environment} serves of {prompt} does not hold, decision {head[:12]}: {error.message}",
@@ -122,6 +131,24 @@ def _good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> l
     if is_left(found, found[0].tag, rules):
         raise RefusedError(f"it serves {found[0].tag} again after a rollback from it")
     return found
+
+
+def _of_the_past(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> list[Decision]:
+    """Return the decisions whose newest only counted under an earlier policy, or nothing."""
+    try:
+        found = live.chain(git, head, environment=environment, prompt=prompt)
+    except RefusedError:
+        return []
+    return found if _counts(found[0], rules) and not is_left(found, found[0].tag, rules) else []
+
+
+def _successor_wanted(decision: Decision, error: RefusedError) -> RefusedError:
+    name = decision.tag.removeprefix("prompt/").replace("@v", "@")
+    return RefusedError(
+        f"what {decision.environment} serves of {decision.prompt} was decided by somebody who may not do so any more,"
+        f" decision {decision.oid[:12]}: {error.message}",
+        hint=f"somebody who may decides again: promptops promote {name} --env {decision.environment} --reason REASON",
+    )
 
 
 def _last_good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> Decision | None:

@@ -157,7 +157,7 @@ def _decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:
     head = refs.read(place.git, live.ref_of(environment, prompt))
     if head is None:
         return []
-    return authority.decisions(place.git, head, place.rules, environment=environment, prompt=prompt)
+    return authority.decisions(place.git, head, place.rules, environment=environment, prompt=prompt, succeeding=True)
 
 
 def _decide(

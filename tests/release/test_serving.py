@@ -270,3 +270,49 @@ def test_watch_writes_again_when_something_changes_and_survives_failures(serving
     finally:
         running.terminate()
         running.wait()
+
+
+def gone(repo, name, how):
+    """A version of the policy without somebody, without the role, or with a new key in place of the old one."""
+    if how == "removed":
+        repo.cli("policy", "remove", name)
+    elif how == "rotated":
+        repo.cli("key", "rotate", name, f"{repo.key(name + '-new')}.pub")
+    else:
+        repo.cli("key", "revoke", name)
+    reviewing.new_policy(repo, sign_by="bob")
+
+
+@pytest.mark.parametrize("how", ["removed", "rotated"])
+def test_somebody_else_decides_again_when_who_decided_is_gone(serving, how):
+    gone(serving, "alice", how)
+    message = snapshot(serving, code=1)
+    assert "decided by somebody who may not do so any more" in message
+    assert f"promptops promote {NAME}@1.1.0 --env prod" in message
+    assert decide(serving, "promote", f"{NAME}@1.1.0", by="bob")["sequence"] == 3
+    assert snapshot(serving).load(NAME).version == "1.1.0"
+
+
+def test_a_rollback_stays_final_when_who_decided_is_gone(serving):
+    decide(serving, "rollback", NAME)
+    gone(serving, "alice", "removed")
+    assert "final" in decide(serving, "promote", f"{NAME}@1.1.0", code=1, by="bob")
+    assert decide(serving, "promote", f"{NAME}@1.0.0", by="bob")["tag"] == OLD
+    assert "final" in decide(serving, "promote", f"{NAME}@1.1.0", code=1, by="bob")
+    assert snapshot(serving).load(NAME).version == "1.0.0"
+
+
+def test_nothing_is_built_on_a_decision_of_a_revoked_key(serving):
+    gone(serving, "alice", "revoked")
+    assert "is revoked" in decide(serving, "promote", f"{NAME}@1.1.0", code=1, by="bob")
+
+
+def test_what_was_made_before_a_move_stays_good(serving):
+    serving.cli("policy", "move", "git+https://example.org/elsewhere")
+    reviewing.new_policy(serving)
+    assert failed(serving, code=0) == set()
+    assert snapshot(serving).load(NAME).version == "1.1.0"
+    assert decide(serving, "rollback", NAME)["sequence"] == 3
+    assert "final" in decide(serving, "promote", f"{NAME}@1.1.0", code=1)
+    forge(serving, repository="git+https://example.org/fork")
+    assert "repository git+https://example.org/fork" in snapshot(serving, code=1)
