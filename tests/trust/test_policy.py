@@ -41,14 +41,6 @@ def test_one_key_as_two_people_is_no_policy(project):
     assert "one key is one person" in project.promptops("review", "verify", check=1).stderr
 
 
-def test_one_principal_of_two_people_is_no_policy(project):
-    text = project.read(".promptops/policy.yaml").replace(
-        "carol: [carol@example.org]", "carol: [carol@example.org, bob@example.org]"
-    )
-    project.write(".promptops/policy.yaml", text)
-    assert "belongs to bob and to carol" in project.promptops("key", "lint", check=1).stdout
-
-
 def test_two_keys_of_one_person_count_once(project):
     line = (
         project.read(".promptops/allowed_signers")
@@ -70,6 +62,7 @@ def test_revoked_key_counts_no_more(reviewed):
     reviewed.promptops("policy", "sign")
     reviewed.commit("Revoke bob")
     assert "needs 1 approval" in reasons(judge(reviewed, head="topic"))
+    assert "is revoked" in reasons(judge(reviewed, head="topic"))
 
 
 def test_verifiers_own_revocations_are_united(reviewed, monkeypatch, tmp_path):
@@ -291,24 +284,6 @@ def test_threshold_counts_people_of_the_version_before(project):
     assert "2 of the roots" in project.promptops("policy", "verify", check=1).stderr
     assert "(2 of 2)" in project.promptops("policy", "sign", by="bob").stderr
     assert "version 3 verifies" in project.promptops("policy", "verify").stdout
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "reason"),
-    [
-        ("threshold: 1", "threshold: 0", "must be at least 1"),
-        ("threshold: 1", "threshold: -1", "must be at least 1"),
-        ("threshold: 1", "threshold: 4", "only 3 of them can"),
-        ("of: [alice, bob, carol]", "of: [alice, eve]", "eve is not one of the people"),
-        ("[alice@example.org]", '["*@example.org"]', "plain name"),
-        ("[refs/heads/main]", "[main]", "full branch name"),
-        ("version: 1", 'version: "1"', "is not of type"),
-    ],
-)
-def test_policies_that_protect_nothing(project, old, new, reason):
-    project.write(".promptops/policy.yaml", project.read(".promptops/policy.yaml").replace(old, new))
-    assert reason in project.promptops("policy", "sign", check=1).stderr
-    assert reason in project.promptops("key", "lint", check=1).stdout
 
 
 def test_rotated_root_signs_with_the_old_key(project):

@@ -184,18 +184,3 @@ def test_a_change_gives_its_own_reviewer_no_role(guarded):
     requested(guarded, by="bob")
     approved(guarded, "alice")
     assert "evals/safety.yaml: needs 1 by the role safety (bob, carol)" in findings(guarded)
-
-
-def test_a_revoked_key_is_refused_in_a_plain_clone(project, tmp_path):
-    change(project)
-    requested(project)
-    approved(project)
-    project.git("switch", "-q", "main")
-    project.cli("key", "revoke", "bob", "--reason", "laptop stolen")
-    project.promptops("policy", "sign", by="alice")
-    project.commit("Revoke")
-    clone = project.clone(tmp_path / "clone")
-    clone.git("switch", "-q", "topic")
-    found = findings(clone, "origin/main")
-    assert "signed by alice; needs 1 approval" in found
-    assert "is revoked" in found
