@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING
 
-from promptops.errors import InputError
+from promptops.errors import InputError, PromptopsError
 from promptops.registry.prompt import MODELS
 from promptops.registry.registry import Registry
 from promptops.repo.source import TreeSource
@@ -33,6 +34,8 @@ class Landings:
         self._tip = tip
         self._head = head
         self._known: dict[tuple[str, str | None], bool] = {}
+        self._changes: dict[str | None, dict[str, list[str]]] = {}
+        self._registries: dict[str, Registry] = {}
 
     def used_up(self, subject: Subject, base: str | None) -> bool:
         """Return whether the branch held a subject at or after the commit ``base``, and does not at its tip.
@@ -43,6 +46,9 @@ class Landings:
         Args:
             subject: what ``head`` changes.
             base: the merge base that a signature states; what is no commit here stands for the branch's beginning.
+
+        Raises:
+            PromptopsError: the clone is too shallow to know.
         """
         key = subject.name, base
         if key not in self._known:
@@ -52,19 +58,55 @@ class Landings:
         return self._known[key]
 
     def _since(self, subject: Subject, base: str | None) -> list[str]:
+        """Return the commits from ``base`` to the tip in which the branch may have come to hold a subject."""
+        if base == self._tip:
+            return []
         found = self._git.object(base) if base is not None and _ID.fullmatch(base) else None
-        start = [base] if base is not None and found is not None and found.kind == "commit" else []
+        start = base if found is not None and found.kind == "commit" else None
+        if start not in self._changes:
+            self._changes[start] = self._changed_since(start)
         paths = [*subject.paths, *self._models(subject)]
-        # It may have been held on either side of a merge.
-        walk = ["--full-history", "--end-of-options", self._tip, *(f"^{commit}" for commit in start)]
-        listing = self._git.text("rev-list", *walk, "--", *(f":(top,literal){path}" for path in paths))
-        return [*start, *listing.split()]
+        commits = dict.fromkeys(commit for path in paths for commit in self._changes[start].get(path, ()))
+        return [start, *commits] if start else [*commits]
+
+    def _changed_since(self, start: str | None) -> dict[str, list[str]]:
+        """Return the commits of the branch by the paths that they changed, on either side of a merge and in it."""
+        options = ["--full-history", "--diff-merges=first-parent", "--no-show-signature", "--no-follow", "--no-color"]
+        shown = ["--no-renames", "--no-relative", "--name-only", "-z", "--format=%x01%H"]
+        revisions = [self._tip, *([f"^{start}"] if start else [])]
+        changed: dict[str, list[str]] = {}
+        cut_off = self._cut_off()
+        commit = ""
+        # The first commit's files count too, whatever the user's settings are.
+        command = ["-c", "log.showRoot=true", "log", *options, *shown, "--end-of-options", *revisions, "--"]
+        for field in self._git.run(*command).split(b"\0"):
+            if field.startswith(b"\x01"):
+                commit = field[1:].decode()
+                if commit in cut_off:
+                    message = "this shallow clone does not reach back to where an approval was given"
+                    raise PromptopsError(message, hint="git fetch --unshallow --tags")
+            else:
+                changed.setdefault(os.fsdecode(field.removeprefix(b"\n")), []).append(commit)
+        return changed
+
+    def _cut_off(self) -> set[str]:
+        """Return the commits whose parents a shallow clone left out."""
+        if not self._git.shallow:
+            return set()
+        with open(
+            self._git.text("rev-parse", "--path-format=absolute", "--git-path", "shallow"), encoding="ascii"
+        ) as file:
+            return set(file.read().split())
 
     def _models(self, subject: Subject) -> list[str]:
         if not subject.is_prompt:
             return []
-        registry = Registry(TreeSource(self._git, self._head, commit=self._head))
-        return [f"{MODELS}{registry.prompt(subject.name.removeprefix(subjects.PROMPT_PREFIX)).model}.yaml"]
+        return [f"{MODELS}{self._registry(self._head).prompt(_prompt_of(subject)).model}.yaml"]
+
+    def _registry(self, commit: str) -> Registry:
+        if commit not in self._registries:
+            self._registries[commit] = Registry(TreeSource(self._git, commit, commit=commit))
+        return self._registries[commit]
 
     def _holds(self, commit: str, subject: Subject) -> bool:
         if not subject.is_prompt:
@@ -72,12 +114,12 @@ class Landings:
             if "deleted" in subject.annotations or found is None:
                 return found is None and "deleted" in subject.annotations
             return hashlib.sha256(found.data).hexdigest() == subject.digest
-        registry = Registry(TreeSource(self._git, commit, commit=commit))
         try:
-            there = subjects.of_prompt(
-                registry.configuration(subject.name.removeprefix(subjects.PROMPT_PREFIX)),
-                subject.annotations["previous"],
-            )
+            configuration = self._registry(commit).configuration(_prompt_of(subject))
         except InputError:
             return False
-        return there.descriptor() == subject.descriptor()
+        return subjects.of_prompt(configuration, subject.annotations["previous"]).descriptor() == subject.descriptor()
+
+
+def _prompt_of(subject: Subject) -> str:
+    return subject.name.removeprefix(subjects.PROMPT_PREFIX)

@@ -152,14 +152,18 @@ def test_the_same_model_under_another_name_costs_what_it_costs(branch, serve, tm
     assert planned["cost"]["expected"] > 0
 
 
-def test_a_branch_switches_off_no_check(branch):
+def test_a_branch_switches_off_no_check_and_accepts_no_finding(branch):
     text = branch.read("prompts/reply.yaml").replace("{{ ticket }}", "{{ unheard_of }}")
     branch.write("prompts/reply.yaml", text)
+    branch.commit("Two mistakes")
+    before = json.loads(branch.cli("check", "--base", "origin/main", "--json").out)["findings"]
+    assert {"PO104", "PO301"} <= {finding["rule"] for finding in before}
     branch.write("promptops.yaml", LENIENT)
-    accepted = {"rule": "PO104", "path": "prompts/reply.yaml", "message": "x"}
-    branch.write("accepted.json", json.dumps({"accepted": [accepted]}))
+    accepted = [{key: finding[key] for key in ("rule", "path", "message")} for finding in before]
+    branch.write("accepted.json", json.dumps({"accepted": accepted}))
     branch.commit("Nothing to see")
-    done = branch.cli("check", "--base", "origin/main")
+    done = branch.cli("check", "--base", "origin/main", "--json")
     assert done.code == 1
-    assert "PO104" in done.out
-    assert "PO301" in done.out
+    assert json.loads(done.out)["findings"] == before
+    # The same settings are obeyed where they are in force.
+    assert branch.cli("check", "--all").code == 0
