@@ -47,6 +47,10 @@ def command(*, solo: bool, people: tuple[str, ...], ci: str | None, dry_run: boo
         if done is not None:
             click.echo(f"root {done.root}")
     _advise(present, scaffold.candidates(root, present), done)
+    _advise_ci(root, present, ci)
+    click.echo("  next: git add -A && git commit", err=True)
+    click.echo("  next: pre-commit install", err=True)
+    click.echo("  next: promptops model fetch && promptops status", err=True)
 
 
 def _present(git: Git) -> list[str]:
@@ -92,6 +96,12 @@ def _advise(present: list[str], seen: list[str], done: Signing | None) -> None:
     if _HOOKS in present and done is not None:
         click.echo(f"{_HOOKS} exists and is left as it is; it should hold:", err=True)
         click.echo(data.read("templates", "pre-commit-config.yaml").decode(), err=True)
-    click.echo("  next: git add -A && git commit", err=True)
-    click.echo("  next: pre-commit install", err=True)
-    click.echo("  next: promptops model fetch && promptops status", err=True)
+
+
+def _advise_ci(root: str, present: list[str], ci: str | None) -> None:
+    lacking = scaffold.missing_include(root) if ci == "gitlab" else None
+    if lacking:
+        click.echo(".gitlab-ci.yml exists and is left as it is; it should hold:", err=True)
+        click.echo(lacking, err=True)
+    if ci is None and not any(path in present for wanted in scaffold.CI_FILES.values() for path in wanted):
+        click.echo("  next: promptops init --ci github (or gitlab): judge pull requests there too", err=True)

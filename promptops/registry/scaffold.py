@@ -48,7 +48,7 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
         wanted[f"{MODELS}local.yaml"] = "models/local.yaml"
         wanted |= {f"evals/{name}": f"evals/{name}" for name in sorted(os.listdir(data.path("templates", "evals")))}
     if ci:
-        wanted[CI_FILES[ci][1]] = CI_FILES[ci][0]
+        wanted |= CI_FILES[ci]
     return [
         NewFile(path, data.read("templates", *template.split("/")))
         for path, template in wanted.items()
@@ -56,11 +56,23 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
     ]
 
 
-# Service -> template, and where that service looks for it.
+_GITLAB = ".gitlab-ci.yml"
+# Service -> what it needs, by path, and the template. GitLab reads one file only, which has to include the other.
 CI_FILES = {
-    "github": ("ci/github.yml", ".github/workflows/promptops.yml"),
-    "gitlab": ("ci/gitlab.yml", ".gitlab/promptops.yml"),
+    "github": {".github/workflows/promptops.yml": "ci/github.yml"},
+    "gitlab": {".gitlab/promptops.yml": "ci/gitlab.yml", _GITLAB: "ci/gitlab-include.yml"},
 }
+
+
+def missing_include(root: str) -> str | None:
+    """Return what an existing ``.gitlab-ci.yml`` below ``root`` lacks to run our job, or None."""
+    try:
+        with open(os.path.join(root, _GITLAB), "rb") as file:
+            text = file.read(_LARGEST_SOURCE)
+    except FileNotFoundError:
+        return None
+    (included,) = CI_FILES["gitlab"].keys() - {_GITLAB}
+    return None if included.encode() in text else data.read("templates", "ci", "gitlab-include.yml").decode()
 
 
 def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> NewFile:

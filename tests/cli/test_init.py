@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 from support import PROMPT
 
 
@@ -103,6 +104,28 @@ def test_dry_run_writes_nothing(repo):
 def test_ci_workflow_on_request(repo, service, path):
     repo.promptops("init", "--ci", service)
     assert "promptops" in repo.read(path)
+
+
+def test_gitlab_is_led_to_its_job(repo):
+    told = repo.promptops("init", "--ci", "gitlab").stderr
+    assert ".gitlab-ci.yml" not in told
+    assert YAML(typ="safe").load(repo.read(".gitlab-ci.yml")) == {"include": [{"local": ".gitlab/promptops.yml"}]}
+    assert ".gitlab-ci.yml" not in repo.promptops("init", "--ci", "gitlab").stderr
+
+
+def test_an_existing_gitlab_file_is_left_alone_and_told_what_it_lacks(repo):
+    repo.write(".gitlab-ci.yml", "test: {script: [make]}\n")
+    told = repo.promptops("init", "--ci", "gitlab").stderr
+    assert "  - local: .gitlab/promptops.yml" in told
+    assert repo.read(".gitlab-ci.yml") == "test: {script: [make]}\n"
+    repo.write(".gitlab-ci.yml", "include: {local: .gitlab/promptops.yml}\n")
+    assert "exists" not in repo.promptops("init", "--ci", "gitlab").stderr
+
+
+def test_a_workflow_is_offered_until_there_is_one(repo):
+    assert "promptops init --ci github" in repo.promptops("init").stderr
+    assert "--ci" not in repo.promptops("init", "--ci", "github").stderr
+    assert "--ci" not in repo.promptops("init").stderr
 
 
 def test_without_a_key_nothing_is_written(repo):
