@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,11 +18,26 @@ if TYPE_CHECKING:
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # Providers date the ids that never move; an id without a date is an alias.
 _DATED = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
-_PROMPT_FILE = re.compile(r"\.(?:prompt|prompty|prompt\.ya?ml)$|(?:^|/)prompts?/[^/]*\.(?:txt|md|j2|jinja2?)$")
+_PROMPT_FILE = re.compile(
+    r"\.(?:prompt|prompty|prompt\.ya?ml)$"
+    r"|(?:^|/)prompts?/(?!readme\.)[^/]*\.(?:txt|md|j2|jinja2?|json)$"
+    r"|(?:^|/)[^/]*system[_-]?prompt[^/]*\.(?:txt|md)$"
+    r"|(?:^|/)promptfooconfig\.(?:ya?ml|json)$",
+    re.IGNORECASE,
+)
 _PROMPT_LITERAL = re.compile(
-    rb"^[ \t]*\w*prompt\w*[ \t]*(?::[^=\n]{1,40})?=[ \t]*\(?\s*[frbu]{0,2}(?:\"\"\"|'''|[\"'][^\"'\n]{60})",
+    # A long literal under a telling name, or a message of an API.
+    rb"^[ \t]*(?:\w{0,40}prompt\w{0,40}|(?:\w{1,40}_)?system(?:_\w{1,40})?)[ \t]*(?::[^=\n]{1,40})?="
+    rb"[ \t]*\(?\s*[frbu]{0,2}(?:\"\"\"|'''|[\"'][^\"'\n]{60})"
+    rb"|[\"']role[\"'][ \t]*:[ \t]*[\"'](?:system|developer)[\"']",
     re.MULTILINE | re.IGNORECASE,
 )
+_MESSAGES = re.compile(
+    rb"(?<!\w)messages[\"']?[ \t]*:\s*(?:\[\s*\{\s*|-\s*(?:\{\s*)?)[\"']?(?:role|content)[\"']?[ \t]*:"
+)
+# Suffix -> what a file of that kind holds when it holds a prompt.
+_SIGNS = {".py": _PROMPT_LITERAL, ".yaml": _MESSAGES, ".yml": _MESSAGES, ".json": _MESSAGES}
+_MOST_READ = 2000
 _LARGEST_SOURCE = 1 << 20
 
 
@@ -142,20 +158,39 @@ def write(root: str, file: NewFile) -> None:
         raise
 
 
-def candidates(root: str, paths: Iterable[str]) -> list[str]:
-    """Return the files among ``paths`` that look like prompts of another format, or hold one as a literal."""
-    return [
-        path
-        for path in paths
-        if _PROMPT_FILE.search(path) or (path.endswith(".py") and _holds_prompt(os.path.join(root, path)))
-    ]
+class Seen(NamedTuple):
+    """Files that look like prompts; ``whole`` is False when there were too many files to look into all of them."""
+
+    paths: list[str]
+    whole: bool
 
 
-def _holds_prompt(full: str) -> bool:
+def candidates(root: str, paths: Iterable[str]) -> Seen:
+    """Return the files among ``paths`` that look like prompts of another format, or hold one.
+
+    The files are only read, and of those that have to be, large ones and all after the first two thousand are not.
+    """
+    found, read = [], 0
+    for path in paths:
+        if is_prompt(path):
+            continue
+        signs = _SIGNS.get(os.path.splitext(path)[1])
+        if _PROMPT_FILE.search(path):
+            found.append(path)
+        elif signs:
+            read += 1
+            if read <= _MOST_READ and signs.search(_small(os.path.join(root, path))):
+                found.append(path)
+    return Seen(found, read <= _MOST_READ)
+
+
+def _small(full: str) -> bytes:
+    """Return the content of a regular file that is not large, else nothing."""
     try:
-        if os.path.islink(full) or os.path.getsize(full) > _LARGEST_SOURCE:
-            return False
+        state = os.lstat(full)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _LARGEST_SOURCE:
+            return b""
         with open(full, "rb") as file:
-            return _PROMPT_LITERAL.search(file.read()) is not None
+            return file.read()
     except OSError:
-        return False
+        return b""

@@ -10,6 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 from support import PROMPT
 
+from promptops.registry import scaffold
+
 
 def files(repo) -> set[str]:
     return {
@@ -73,22 +75,65 @@ def test_init_leaves_an_existing_repository_alone(repo):
     assert "promptops check --reviewed" in done.stderr
 
 
+PROMPTS = {
+    "old/agent.prompt": "x",
+    "old/agent.prompt.yml": "x",
+    "a.prompty": "x",
+    "app/prompts/system.txt": "x",
+    "app/prompts/tool.json": "{}",
+    "app/prompts/first.jinja": "x",
+    "docs/my_system_prompt.md": "x",
+    "docs/System-Prompt-v2.txt": "x",
+    "promptfooconfig.yaml": "prompts: [x]\n",
+    "app/code.py": 'system_prompt: str = (\n    """You are"""\n)\n',
+    "app/plain_name.py": 'system = """You are"""\n',
+    "app/call.py": 'ask([{"role": "system", "content": text}])\n',
+    "app/block.yaml": "model: x\nmessages:\n  - role: system\n    content: You are\n",
+    "app/flow.yml": "messages: [{content: You are, role: system}]\n",
+    "app/request.json": '{\n "messages": [\n  {\n   "role": "system", "content": "x"}]}\n',
+    "app/small.json": '{"messages":[{"role":"user","content":"x"}]}',
+}
+OTHERS = {
+    "app/plain.py": "prompt = input()\nfilesystem = '''x'''\nsystem = platform.system()\n",
+    "app/notes.txt": "x",
+    "app/prompts/README.md": "x",
+    "app/queue.yaml": "messages:\n  - hello\nmessages_total: {role: x}\n",
+    "app/queue.json": '{"messages": ["role", "content"]}',
+    "app/large.json": '{"messages": [{"role": "system"}]}' + " " * (1 << 20),
+    "prompts/reply.yaml": PROMPT,
+}
+
+
+def listed(told: str) -> list[str]:
+    lines = told.split("like prompts; move the text into prompts/NAME.yaml:\n")[1].splitlines()
+    return [line.strip() for line in lines if line.startswith("  ") and not line.startswith(("  next:", "  ..."))]
+
+
 def test_init_lists_what_looks_like_prompts(repo):
-    for path, text in {
-        "old/agent.prompt": "x",
-        "old/agent.prompt.yml": "x",
-        "a.prompty": "x",
-        "app/prompts/system.txt": "x",
-        "app/code.py": 'system_prompt: str = (\n    """You are"""\n)\n',
-        "app/plain.py": "prompt = input()\n",
-        "app/notes.txt": "x",
-    }.items():
+    for path, text in (PROMPTS | OTHERS).items():
         repo.write(path, text)
+    (repo.root / "app" / "link.py").symlink_to("code.py")
+    repo.commit("Existing")
+    repo.write("new/never_added.prompt", "x")
     told = repo.promptops("init", "--dry-run").stderr
-    assert "5 files look like prompts" in told
-    assert "app/code.py" in told
-    assert "plain.py" not in told
-    assert "notes.txt" not in told
+    assert f"{len(PROMPTS)} files look like prompts" in told
+    assert listed(told) == sorted(PROMPTS)
+    assert repo.git("status", "--porcelain") == "?? new/"
+
+
+def test_init_looks_into_so_many_files_and_says_so(tmp_path):
+    (tmp_path / "last.json").write_text(PROMPTS["app/small.json"])
+    paths = [f"{number}.json" for number in range(1999)]
+    assert scaffold.candidates(str(tmp_path), [*paths, "last.json"]) == (["last.json"], True)
+    assert scaffold.candidates(str(tmp_path), [*paths, "one.json", "last.json", "a.prompt"]) == (["a.prompt"], False)
+
+
+def test_init_waits_for_no_pipe_and_reads_no_link(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "code.py").write_text(PROMPTS["app/code.py"])
+    (tmp_path / "link.py").symlink_to("code.py")
+    found = scaffold.candidates(str(tmp_path), ["pipe.py", "link.py", "gone.py", "code.py"])
+    assert found.paths == ["code.py"]
 
 
 def test_dry_run_writes_nothing(repo):
