@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
-from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_prompt, prompt_path
+from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,9 +100,12 @@ def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> 
         model: name of its model; by default the first that exists.
 
     Raises:
-        InputError: no prompt can have that name.
-        UsageError: no model is given and none exists.
+        UsageError: no prompt can have that name, or no model is given and none exists.
     """
+    if not is_name(name):
+        raise UsageError(
+            f"{name!r} is not a prompt name", hint="lower case letters, digits, - and /; for example support/reply"
+        )
     models = sorted(path.removeprefix(MODELS).removesuffix(".yaml") for path in existing if is_model(path))
     if model is None and not models:
         raise UsageError("there is no model yet", hint="promptops new model NAME")
