@@ -404,3 +404,12 @@ def test_a_remote_on_this_machine_names_no_repository(repo, url, name):
     repo.git("remote", "add", "origin", url)
     with Git(str(repo.root)) as git:
         assert setup.default_repository(git) == name
+
+
+def test_without_a_policy_there_is_nothing_to_lint(repo):
+    for arguments in (("key", "lint"), ("key", "lint", "--json")):
+        done = repo.cli(*arguments)
+        assert (done.code, done.out) == (3, "")
+        assert "next: promptops policy init" in done.err
+    repo.write(".promptops/allowed_signers", "")
+    assert repo.cli("key", "lint").code == 1
