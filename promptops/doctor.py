@@ -19,6 +19,8 @@ from promptops.repo.git import MINIMUM_VERSION, Git
 DISTRIBUTION = "promptops-git"
 # Extra -> a module that only it brings.
 _EXTRAS = {"release": ("openai", "aiohttp", "numpy"), "local": ("xllamacpp",)}
+_HOOK_TYPES = ("pre-commit", "pre-merge-commit", "pre-push")
+_INSTALL = f"pre-commit install {' '.join(f'-t {name}' for name in _HOOK_TYPES)}"
 # A commit from further ahead means that one of two clocks is wrong.
 _CLOCK_TOLERANCE_S = 300
 
@@ -142,15 +144,14 @@ def _set_up(git: Git) -> list[Probe]:
 def _hooks(git: Git) -> list[Probe]:
     override = git.try_run("config", "core.hooksPath").stdout.decode("utf-8", "surrogateescape").strip()
     folder = git.text("rev-parse", "--path-format=absolute", "--git-path", "hooks")
-    absent = [name for name in ("pre-commit", "pre-push") if not os.access(os.path.join(folder, name), os.X_OK)]
+    absent = [name for name in _HOOK_TYPES if not os.access(os.path.join(folder, name), os.X_OK)]
     if not absent:
         return [Probe("hooks", "ok", folder)]
     if override:
         # pre-commit refuses to install while it is set.
-        mend = "git config --unset-all core.hooksPath, then: pre-commit install -t pre-commit -t pre-push"
+        mend = f"git config --unset-all core.hooksPath, then: {_INSTALL}"
         return [Probe("hooks", "warn", f"core.hooksPath is {override}, without {' and '.join(absent)}", mend)]
-    mend = "pre-commit install -t pre-commit -t pre-push"
-    return [Probe("hooks", "warn", f"no {' and '.join(absent)} hook", mend)]
+    return [Probe("hooks", "warn", f"no {' and '.join(absent)} hook", _INSTALL)]
 
 
 def _history(git: Git) -> list[Probe]:

@@ -113,7 +113,7 @@ def _plan(git: Git, names: list[str], judged: Source, written: Source) -> list[B
     planned = []
     for name in names:
         configuration = registry.configuration(name)
-        standing = history.standing(name, lambda it=configuration: it)  # type: ignore[misc]
+        standing = history.standing(name, lambda it=configuration: it)  # type: ignore[misc]  # mypy infers no lambda with a default
         if standing.least is not None:
             planned.append(_bump(configuration, standing.least.text, standing.message, written))
         elif isinstance(written, _Overlay):

@@ -9,6 +9,7 @@ import click
 from promptops.cli.deciding import open_desk, signing_options
 from promptops.cli.opening import echo_json, json_option
 from promptops.repo.git import Git
+from promptops.text import counted, printable
 
 
 @click.command(epilog='\b\nExample:\n  promptops attest support/reply@1.3.0 --reason "laptop stolen, key revoked"')
@@ -24,8 +25,32 @@ def command(tag: str, reason: str, *, as_json: bool, **options: Any) -> None:
     from promptops.release import serving, stored
 
     with Git() as git:
-        name = serving.attest(open_desk(git, options), stored.short_name(tag), reason)
+        short = stored.short_name(tag)
+        name = serving.attest(open_desk(git, options), short, reason)
+        missing = _missing(git, short)
     if as_json:
-        echo_json({"attestation": name})
+        echo_json({"attestation": name, "missing": missing})
     else:
         click.echo(f"attested: {name}")
+        for each in missing:
+            click.echo(f"  still missing: {printable(each)}", err=True)
+
+
+def _missing(git: Git, short: str) -> list[str]:
+    """Return what an attested release lacks to verify: who else has to attest, or else the check that fails."""
+    from promptops.release import attestation, verify
+    from promptops.release.clone import Clone
+
+    report = verify.release(git, short, verify.Options(withdrawn_is_fine=True))
+    if report.good or report.stored is None or report.trust is None:
+        return [] if report.good else [report.why]
+    here = Clone(git, report.stored.manifest.commit)
+    standing = attestation.vouchers(git, report.stored, report.trust, here)
+    found = []
+    more = standing.enough - len(standing.people)
+    if more > 0:
+        who = standing.names or "nobody that counts"
+        found.append(f"{counted(more, 'attestation')} by other people; {standing.enough} are needed, so far {who}")
+    if not standing.releasers:
+        found.append("an attestation by somebody with the role release")
+    return [*found, report.why]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptops.cli.deciding import check_environment
 from promptops.cli.opening import echo_json, json_option
 from promptops.errors import UsageError
 from promptops.release import live
@@ -33,6 +34,9 @@ def command(prompt: str | None, environment: str, moment: str | None, as_json: b
     limit = seconds(moment) if moment else None
     with Git() as git:
         heads = live.heads(git, environment)
+        if not heads:
+            # What an environment served before it was given up can still be asked.
+            check_environment(git, environment)
         wanted = {name: oid for name, oid in heads.items() if prompt in (None, name)}
         chains = [live.chain(git, oid, environment=environment, prompt=name) for name, oid in wanted.items()]
     found = [decision for decision in (at(chain, limit) for chain in chains) if decision]

@@ -38,6 +38,19 @@ def open_desk(git: Git, options: dict[str, Any]) -> Desk:
     return serving.desk(git, key=options["key"], push=options["push"], remote=options["remote"])
 
 
+def check_environment(git: Git, environment: str) -> None:
+    """Check that ``promptops.yaml`` of HEAD has an environment.
+
+    Raises:
+        UsageError: it has not; the hint names those that it has.
+        GitError: there is no commit.
+    """
+    from promptops.registry.registry import Registry
+    from promptops.repo.source import TreeSource
+
+    Registry(TreeSource(git, "HEAD")).project.environment(environment)
+
+
 def release_of(text: str) -> tuple[str, str | None]:
     """Return prompt and version of ``PROMPT``, ``PROMPT@VERSION`` or ``prompt/PROMPT@vVERSION``."""
     name, _, version = text.removeprefix("refs/tags/").partition("@")

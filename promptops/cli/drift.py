@@ -43,9 +43,7 @@ def command(prompt: str | None, environment: str, folder: str | None, *, as_json
     """
     with Git() as git:
         settings = Registry(TreeSource(git, "HEAD")).project
-        if environment not in settings.environments:
-            known = ", ".join(sorted(settings.environments))
-            raise PromptopsError(f"promptops.yaml has no environment {environment}", hint=f"one of: {known}")
+        settings.environment(environment)
         root = folder or evidence.default_root(git)
         found, trust = [], newest_trust(git)
         for tag in _serving(git, environment, prompt):

@@ -18,7 +18,7 @@ def guarded(run: Callable[[], object]) -> NoReturn:
     """Call ``run`` and exit with the code it returns (anything but an int is 0), or with that of its error."""
     # Closed by the caller (`>&-`): what would go there goes nowhere.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open until the end
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  the same
     try:
         code = run()
         sys.stdout.flush()

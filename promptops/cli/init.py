@@ -35,7 +35,7 @@ def command(*, solo: bool, people: tuple[str, ...], ci: str | None, dry_run: boo
     """
     with Git() as git:
         root = git.root
-        present = _present(git)
+        present, tracked = _listed(git, "--others", "--exclude-standard"), _listed(git)
         wanted = scaffold.starter_files(present, ci)
         missing = [file for file in wanted if not os.path.lexists(os.path.join(root, file.path))]
         # The policy comes first: without a key to sign it, nothing is written.
@@ -46,11 +46,15 @@ def command(*, solo: bool, people: tuple[str, ...], ci: str | None, dry_run: boo
             click.echo(f"{'would write' if dry_run else 'wrote'} {file.path}")
         if done is not None:
             click.echo(f"root {done.root}")
-    _advise(present, scaffold.candidates(root, present), done)
+    _advise(present, scaffold.candidates(root, tracked), done)
+    _advise_ci(root, present, ci)
+    click.echo("  next: git add -A && git commit", err=True)
+    click.echo("  next: pre-commit install", err=True)
+    click.echo("  next: promptops model fetch && promptops status", err=True)
 
 
-def _present(git: Git) -> list[str]:
-    listing = git.run("-C", git.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+def _listed(git: Git, *others: str) -> list[str]:
+    listing = git.run("-C", git.root, "ls-files", "-z", "--cached", *others)
     return sorted({os.fsdecode(path) for path in listing.split(b"\0") if path})
 
 
@@ -81,17 +85,25 @@ def _branch(git: Git) -> str:
     )
 
 
-def _advise(present: list[str], seen: list[str], done: Signing | None) -> None:
-    if "promptops.yaml" not in present and seen:
-        look = "looks like a prompt" if len(seen) == 1 else "look like prompts"
-        click.echo(f"{counted(len(seen), 'file')} {look}; move the text into prompts/NAME.yaml:", err=True)
-        for path in seen[:_SHOWN]:
+def _advise(present: list[str], seen: scaffold.Seen, done: Signing | None) -> None:
+    if "promptops.yaml" not in present and seen.paths:
+        look = "looks like a prompt" if len(seen.paths) == 1 else "look like prompts"
+        click.echo(f"{counted(len(seen.paths), 'file')} {look}; move the text into prompts/NAME.yaml:", err=True)
+        for path in seen.paths[:_SHOWN]:
             click.echo(f"  {printable(path)}", err=True)
-        if len(seen) > _SHOWN:
-            click.echo(f"  ... and {len(seen) - _SHOWN} more", err=True)
+        if len(seen.paths) > _SHOWN:
+            click.echo(f"  ... and {len(seen.paths) - _SHOWN} more", err=True)
+        if not seen.whole:
+            click.echo("  ... and perhaps more: not every file was looked into", err=True)
     if _HOOKS in present and done is not None:
         click.echo(f"{_HOOKS} exists and is left as it is; it should hold:", err=True)
         click.echo(data.read("templates", "pre-commit-config.yaml").decode(), err=True)
-    click.echo("  next: git add -A && git commit", err=True)
-    click.echo("  next: pre-commit install", err=True)
-    click.echo("  next: promptops model fetch && promptops status", err=True)
+
+
+def _advise_ci(root: str, present: list[str], ci: str | None) -> None:
+    lacking = scaffold.missing_include(root) if ci == "gitlab" else None
+    if lacking:
+        click.echo(".gitlab-ci.yml exists and is left as it is; it should hold:", err=True)
+        click.echo(lacking, err=True)
+    if ci is None and not any(path in present for wanted in scaffold.CI_FILES.values() for path in wanted):
+        click.echo("  next: promptops init --ci github (or gitlab): judge pull requests there too", err=True)

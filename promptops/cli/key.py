@@ -8,7 +8,7 @@ import click
 
 from promptops.cli.opening import echo_json, json_option
 from promptops.cli.signing import SIGN
-from promptops.errors import UsageError
+from promptops.errors import PromptopsError, UsageError
 from promptops.repo.git import Git
 from promptops.repo.source import WorktreeSource
 from promptops.text import printable
@@ -109,7 +109,10 @@ def lint_keys(as_json: bool) -> int:
     from promptops.trust import lint
 
     with Git() as git:
-        found = lint.problems(WorktreeSource(git.root))
+        source = WorktreeSource(git.root)
+        if lint.is_absent(source):
+            raise PromptopsError("there is no policy here, so there is nothing to judge", hint="promptops policy init")
+        found = lint.problems(source)
     if as_json:
         echo_json([problem._asdict() for problem in found])
     for problem in () if as_json else found:

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from promptops.cli.opening import echo_json, json_option
+from promptops.cli.opening import echo_json, json_option, open_registry
 from promptops.release import history
 from promptops.repo.git import Git
 from promptops.text import printable
@@ -18,10 +18,12 @@ from promptops.text import printable
 def command(prompt: str | None, as_json: bool) -> None:
     """List releases, newest first, of PROMPT or of all.
 
-    Shows what the tags say and verifies nothing; promptops verify does.
+    Shows what the tags say and verifies nothing; promptops verify does. The order is that of the releasers' clocks.
     """
     with Git() as git:
-        found = history.releases(git, prompt)
+        found = sorted(history.releases(git, prompt), key=lambda release: release.time, reverse=True)
+        if prompt and not found:
+            _check_exists(git, prompt)
     if as_json:
         echo_json([_row(release) for release in found])
         return
@@ -35,6 +37,13 @@ def command(prompt: str | None, as_json: bool) -> None:
         state = "  withdrawn" if release.withdrawn else ""
         lines.append(f"{printable(release.tag):<{width}}  {day}  {release.commit[:12]}{state}")
     click.echo("\n".join(lines))
+
+
+def _check_exists(git: Git, prompt: str) -> None:
+    registry = open_registry(git, None)
+    if prompt not in registry.names():
+        # Raises: there is no such prompt.
+        registry.prompt(prompt)
 
 
 def _row(release: history.Release) -> dict[str, object]:

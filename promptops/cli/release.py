@@ -41,6 +41,8 @@ def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) 
     """
     from promptops.evaluation import report
 
+    if share is not None and options["no_canary"] is not None:
+        raise UsageError("--canary and --no-canary exclude each other", hint="promptops release PROMPT --canary SHARE")
     meter = report.Progress()
     with Git() as git, closing(meter):
         chosen = pipeline.Options(share=_share(share), **options)

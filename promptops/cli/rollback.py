@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from promptops.cli.deciding import env_option, open_desk, report, signing_options
+from promptops.cli.deciding import check_environment, env_option, open_desk, report, signing_options
 from promptops.cli.opening import json_option
 from promptops.repo.git import Git
 
@@ -26,10 +26,13 @@ def command(prompt: str, environment: str, version: str | None, reason: str, *, 
     """Point an environment at an earlier release: one signature, no canary, at once.
 
     Final: the release that is left never serves there again under its version. The tree follows by an ordinary change.
+    Refused (1) unless the release is earlier and stands: neither withdrawn nor left by a rollback. Where ENV serves
+    nothing in this clone there is nothing to judge by (3).
     """
     from promptops.release import serving
 
     with Git() as git:
+        check_environment(git, environment)
         target = version.removeprefix("v") if version else None
         decision = serving.rollback(open_desk(git, options), prompt, environment, version=target, reason=reason)
     report(decision, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli.deciding import env_option
+from promptops.cli.deciding import check_environment, env_option
 from promptops.repo.git import Git
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _once(environment: str, output: str, root: str | None, before: dict[str, Any
     from promptops.text import counted
 
     with Git(strict=True) as git:
+        check_environment(git, environment)
         prompts = snapshot.build(git, environment, root=root)
     if output == "-":
         click.echo(serialize(environment, int(time.time()), prompts).decode(), nl=False)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from promptops.evaluation.sampling import Draw
     from promptops.evaluation.suite import Suite
     from promptops.inference.budget import Budget
+    from promptops.inference.client import Client
     from promptops.registry.configuration import Configuration
     from promptops.registry.project import Canary
     from promptops.repo.git import Git
@@ -125,30 +126,42 @@ def conduct(study: Study, share: float, progress: Progress | None = None) -> Can
 
 
 async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Progress | None) -> Tally:
+    asked, recorded = _split(study)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    clients: list[Client] = []
+    try:
+        async with opened(asked, budget=budget, journal=journal, environ=os.environ) as live_arms:
+            clients += [arm.client for arm in live_arms.values()]
+            # Before the first call, so that a run that is killed has been counted.
+            study.store.begin(started)
+            return await _judged(study, budget, {**recorded, **live_arms}, progress)
+    finally:
+        # Replies may arrive until the clients are closed. Without one, nobody has learned anything.
+        if clients and not any(client.stats.replied for client in clients):
+            study.store.take_back(started)
+
+
+async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progress: Progress | None) -> Tally:
     tally = Tally(study.exam, study.gate(), study.configurations)
     shown = float("-inf")
-    asked, recorded = _split(study)
-    async with opened(asked, budget=budget, journal=journal, environ=os.environ) as live_arms:
-        arms: dict[str, Arm] = {**recorded, **live_arms}
-        study.store.begin(datetime.now(UTC).isoformat(timespec="seconds"))
 
-        async def ask(draw: Draw) -> Answered:
-            return await ask_pair(study.exam, draw, arms)
+    async def ask(draw: Draw) -> Answered:
+        return await ask_pair(study.exam, draw, arms)
 
-        def live() -> Collection[str]:
-            if study.past and study.past.most is not None and tally.draws >= study.past.most:
-                return ()
-            return study.exam.live(tally.gate.undecided)
+    def live() -> Collection[str]:
+        if study.past and study.past.most is not None and tally.draws >= study.past.most:
+            return ()
+        return study.exam.live(tally.gate.undecided)
 
-        async with aclosing(in_order(study.order(), ask, live)) as answers:
-            async for draw, answered in answers:
-                goes_on = tally.take(draw, answered, exhausted=budget.exhausted is not None)
-                now = time.monotonic()
-                if progress and (now - shown > _PROGRESS_SECONDS or not goes_on):
-                    shown = now
-                    progress(tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
-                if not goes_on:
-                    break
+    async with aclosing(in_order(study.order(), ask, live)) as answers:
+        async for draw, answered in answers:
+            goes_on = tally.take(draw, answered, exhausted=budget.exhausted is not None)
+            now = time.monotonic()
+            if progress and (now - shown > _PROGRESS_SECONDS or not goes_on):
+                shown = now
+                progress(tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+            if not goes_on:
+                break
     return tally
 
 
@@ -227,7 +240,8 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         baseline=baseline.digest if baseline else None,
         verdict=verdict,
         share=min(share, study.plan["share"]),
-        attempts=study.store.attempts(),
+        # A run that ends before its first reply is taken back, but what it says of itself is one attempt.
+        attempts=max(1, study.store.attempts()),
         guardrails=tally.rows(),
         evidence=tally.gate.evidence(),
         suites=dict(study.store.subject.suites),

@@ -108,8 +108,22 @@ class Store:
         Args:
             started: time in RFC 3339.
         """
-        before = _read(os.path.join(self.path, "attempts.json")) or {}
-        starts = [*before.get("starts", ()), started]
+        self._write_starts([*self._starts(), started])
+
+    def take_back(self, started: str) -> None:
+        """Uncount the attempt that `begin` counted last, after it ended without any reply.
+
+        Args:
+            started: what `begin` was told.
+        """
+        starts = self._starts()
+        if starts[-1:] == [started]:
+            self._write_starts(starts[:-1])
+
+    def _starts(self) -> list[str]:
+        return list((_read(os.path.join(self.path, "attempts.json")) or {}).get("starts", ()))
+
+    def _write_starts(self, starts: list[str]) -> None:
         _write(os.path.join(self.path, "attempts.json"), {**self.subject.document(), "starts": starts})
 
     def latencies(self) -> list[float]:
@@ -117,7 +131,7 @@ class Store:
         return [reply.latency for reply in replies(self.path).values()]
 
     def attempts(self) -> int:
-        """Return how many canaries of this prompt were started against this baseline, of any candidate."""
+        """Return how many canaries of this prompt got replies against this baseline, of any candidate."""
         mine = (self.subject.prompt, self.subject.baseline)
         total = 0
         for folder in _folders(self.root):

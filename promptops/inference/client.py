@@ -250,7 +250,7 @@ class Client:
                 if error.kind not in RETRIED or attempt == self._retry.attempts or not self._may_retry():
                     return failure
                 self.stats.retried[error.kind] += 1
-                wait = delay(self._retry, attempt, error.retry_after, random.random())  # noqa: S311
+                wait = delay(self._retry, attempt, error.retry_after, random.random())  # noqa: S311  jitter, no secret
             if self.budget.outlasts(wait):
                 await self._rest(wait)
         return failure

@@ -57,7 +57,7 @@ def serving(parallel: int = SLOTS, *, port: int = 0) -> Iterator[Endpoint]:
     Raises:
         PromptopsError: the weights or the runtime are missing, or the server does not start.
     """
-    global _server  # noqa: PLW0603
+    global _server  # noqa: PLW0603  one server a process, under the lock
     with _lock:
         if _server is not None and all(process.poll() is None for process in _server.processes):
             _server.holders += 1
@@ -191,7 +191,7 @@ def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
 
 def _failed(log: IO[str]) -> PromptopsError:
     log.seek(0)
-    print(printable(log.read()[-_LOG_TAIL:], keep_newlines=True), file=sys.stderr)  # noqa: T201
+    print(printable(log.read()[-_LOG_TAIL:], keep_newlines=True), file=sys.stderr)  # noqa: T201  the child's own log, many lines of it
     return PromptopsError(
         "the server of the embedded model did not start",
         hint="its last messages are above; the processor needs AVX2 and the port has to be free",

@@ -45,7 +45,7 @@ def run(weights: str, port: int, slots: int) -> None:
     parameters.verbosity = 2
     parameters.offline = True
     server = xllamacpp.Server(parameters)
-    print(server.listening_address, flush=True)  # noqa: T201
+    print(server.listening_address, flush=True)  # noqa: T201  the parent reads the address here
     while os.read(sys.stdin.fileno(), 4096):
         pass
     # The server's own threads have nothing to save and take seconds to join.

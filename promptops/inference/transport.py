@@ -74,7 +74,7 @@ class Transport:
             http_client=http_client,
         )
 
-    async def post(self, body: bytes, model: str, timeout: float) -> Response:  # noqa: ASYNC109
+    async def post(self, body: bytes, model: str, timeout: float) -> Response:  # noqa: ASYNC109  the HTTP client keeps it itself
         """Send one chat completion request and return its answer.
 
         Args:

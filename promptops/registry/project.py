@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops.errors import UsageError
 from promptops.registry import schemas, yaml
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class Project(NamedTuple):
     push: bool = False
     remote: str = "origin"
     traffic: Mapping[str, Any] = _NOTHING
+
+    def environment(self, name: str) -> Mapping[str, Any]:
+        """Return the settings of one environment.
+
+        Raises:
+            UsageError: the project has no such environment.
+        """
+        if name not in self.environments:
+            known = ", ".join(sorted(self.environments))
+            raise UsageError(f"promptops.yaml has no environment {name}", hint=f"one of: {known}")
+        return self.environments[name] or _NOTHING
 
 
 def share(text: str) -> float:

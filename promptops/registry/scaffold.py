@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
-from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_prompt, prompt_path
+from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,11 +18,26 @@ if TYPE_CHECKING:
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # Providers date the ids that never move; an id without a date is an alias.
 _DATED = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
-_PROMPT_FILE = re.compile(r"\.(?:prompt|prompty|prompt\.ya?ml)$|(?:^|/)prompts?/[^/]*\.(?:txt|md|j2|jinja2?)$")
+_PROMPT_FILE = re.compile(
+    r"\.(?:prompt|prompty|prompt\.ya?ml)$"
+    r"|(?:^|/)prompts?/(?!readme\.)[^/]*\.(?:txt|md|j2|jinja2?|json)$"
+    r"|(?:^|/)[^/]*system[_-]?prompt[^/]*\.(?:txt|md)$"
+    r"|(?:^|/)promptfooconfig\.(?:ya?ml|json)$",
+    re.IGNORECASE,
+)
 _PROMPT_LITERAL = re.compile(
-    rb"^[ \t]*\w*prompt\w*[ \t]*(?::[^=\n]{1,40})?=[ \t]*\(?\s*[frbu]{0,2}(?:\"\"\"|'''|[\"'][^\"'\n]{60})",
+    # A long literal under a telling name, or a message of an API.
+    rb"^[ \t]*(?:\w{0,40}prompt\w{0,40}|(?:\w{1,40}_)?system(?:_\w{1,40})?)[ \t]*(?::[^=\n]{1,40})?="
+    rb"[ \t]*\(?\s*[frbu]{0,2}(?:\"\"\"|'''|[\"'][^\"'\n]{60})"
+    rb"|[\"']role[\"'][ \t]*:[ \t]*[\"'](?:system|developer)[\"']",
     re.MULTILINE | re.IGNORECASE,
 )
+_MESSAGES = re.compile(
+    rb"(?<!\w)messages[\"']?[ \t]*:\s*(?:\[\s*\{\s*|-\s*(?:\{\s*)?)[\"']?(?:role|content)[\"']?[ \t]*:"
+)
+# Suffix -> what a file of that kind holds when it holds a prompt.
+_SIGNS = {".py": _PROMPT_LITERAL, ".yaml": _MESSAGES, ".yml": _MESSAGES, ".json": _MESSAGES}
+_MOST_READ = 2000
 _LARGEST_SOURCE = 1 << 20
 
 
@@ -48,7 +64,7 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
         wanted[f"{MODELS}local.yaml"] = "models/local.yaml"
         wanted |= {f"evals/{name}": f"evals/{name}" for name in sorted(os.listdir(data.path("templates", "evals")))}
     if ci:
-        wanted[CI_FILES[ci][1]] = CI_FILES[ci][0]
+        wanted |= CI_FILES[ci]
     return [
         NewFile(path, data.read("templates", *template.split("/")))
         for path, template in wanted.items()
@@ -56,11 +72,23 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
     ]
 
 
-# Service -> template, and where that service looks for it.
+_GITLAB = ".gitlab-ci.yml"
+# Service -> what it needs, by path, and the template. GitLab reads one file only, which has to include the other.
 CI_FILES = {
-    "github": ("ci/github.yml", ".github/workflows/promptops.yml"),
-    "gitlab": ("ci/gitlab.yml", ".gitlab/promptops.yml"),
+    "github": {".github/workflows/promptops.yml": "ci/github.yml"},
+    "gitlab": {".gitlab/promptops.yml": "ci/gitlab.yml", _GITLAB: "ci/gitlab-include.yml"},
 }
+
+
+def missing_include(root: str) -> str | None:
+    """Return what an existing ``.gitlab-ci.yml`` below ``root`` lacks to run our job, or None."""
+    try:
+        with open(os.path.join(root, _GITLAB), "rb") as file:
+            text = file.read(_LARGEST_SOURCE)
+    except FileNotFoundError:
+        return None
+    (included,) = CI_FILES["gitlab"].keys() - {_GITLAB}
+    return None if included.encode() in text else data.read("templates", "ci", "gitlab-include.yml").decode()
 
 
 def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> NewFile:
@@ -72,9 +100,12 @@ def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> 
         model: name of its model; by default the first that exists.
 
     Raises:
-        InputError: no prompt can have that name.
-        UsageError: no model is given and none exists.
+        UsageError: no prompt can have that name, or no model is given and none exists.
     """
+    if not is_name(name):
+        raise UsageError(
+            f"{name!r} is not a prompt name", hint="lower case letters, digits, - and /; for example support/reply"
+        )
     models = sorted(path.removeprefix(MODELS).removesuffix(".yaml") for path in existing if is_model(path))
     if model is None and not models:
         raise UsageError("there is no model yet", hint="promptops new model NAME")
@@ -130,20 +161,39 @@ def write(root: str, file: NewFile) -> None:
         raise
 
 
-def candidates(root: str, paths: Iterable[str]) -> list[str]:
-    """Return the files among ``paths`` that look like prompts of another format, or hold one as a literal."""
-    return [
-        path
-        for path in paths
-        if _PROMPT_FILE.search(path) or (path.endswith(".py") and _holds_prompt(os.path.join(root, path)))
-    ]
+class Seen(NamedTuple):
+    """Files that look like prompts; ``whole`` is False when there were too many files to look into all of them."""
+
+    paths: list[str]
+    whole: bool
 
 
-def _holds_prompt(full: str) -> bool:
+def candidates(root: str, paths: Iterable[str]) -> Seen:
+    """Return the files among ``paths`` that look like prompts of another format, or hold one.
+
+    The files are only read, and of those that have to be, large ones and all after the first two thousand are not.
+    """
+    found, read = [], 0
+    for path in paths:
+        if is_prompt(path):
+            continue
+        signs = _SIGNS.get(os.path.splitext(path)[1])
+        if _PROMPT_FILE.search(path):
+            found.append(path)
+        elif signs:
+            read += 1
+            if read <= _MOST_READ and signs.search(_small(os.path.join(root, path))):
+                found.append(path)
+    return Seen(found, read <= _MOST_READ)
+
+
+def _small(full: str) -> bytes:
+    """Return the content of a regular file that is not large, else nothing."""
     try:
-        if os.path.islink(full) or os.path.getsize(full) > _LARGEST_SOURCE:
-            return False
+        state = os.lstat(full)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _LARGEST_SOURCE:
+            return b""
         with open(full, "rb") as file:
-            return _PROMPT_LITERAL.search(file.read()) is not None
+            return file.read()
     except OSError:
-        return False
+        return b""

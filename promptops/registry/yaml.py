@@ -72,7 +72,8 @@ def load(data: bytes, path: str) -> Document:
         InputError: with line and column, for anything malformed, ambiguous or oversized.
     """
     if len(data) > MAX_BYTES:
-        raise InputError(f"file has {len(data):,} bytes; the limit is {MAX_BYTES:,}", path=path)
+        message = f"file has {len(data):,} bytes; the limit is {MAX_BYTES:,}"
+        raise InputError(message, hint="split it, or move data elsewhere", path=path)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.errors import PromptopsError, RefusedError, UsageError
+from promptops.errors import PromptopsError, RefusedError
 from promptops.release import clone, live
 from promptops.repo import tagobject
 from promptops.trust import sshsig
@@ -45,10 +45,7 @@ def promoting_role(project: Project, environment: str) -> str:
     Raises:
         UsageError: the project has no such environment.
     """
-    if environment not in project.environments:
-        known = ", ".join(sorted(project.environments))
-        raise UsageError(f"promptops.yaml has no environment {environment}", hint=f"one of: {known}")
-    return "override" if (project.environments[environment] or {}).get("stages") else "release"
+    return "override" if project.environment(environment).get("stages") else "release"
 
 
 def check(decision: Decision, rules: Rules) -> None:

@@ -107,9 +107,9 @@ def rollback(place: Desk, prompt: str, environment: str, *, version: str | None,
         reason: why, in a sentence.
 
     Raises:
-        PromptopsError: nothing serves there, or there is no earlier release that stands.
-        RefusedError: the release does not verify, was withdrawn or rolled back from, is not earlier, or the role
-            rollback is missing.
+        PromptopsError: nothing serves there.
+        RefusedError: the release does not verify, was withdrawn or rolled back from, is not earlier, no earlier one
+            stands, or the role rollback is missing.
     """
     candidates.releaser(place.trust, place.key, "rollback")
     decisions = _decisions(place, environment, prompt)
@@ -119,7 +119,7 @@ def rollback(place: Desk, prompt: str, environment: str, *, version: str | None,
     choice = _earlier(place, decisions)
     short = tags.tag_name(prompt, version) if version else choice[0] if choice else None
     if short is None:
-        raise PromptopsError(
+        raise RefusedError(
             f"there is no earlier release of {prompt} that stands", hint=f"fix it forward: promptops bump {prompt}"
         )
     if short not in choice:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from promptops.trust.signers import Signer
 
 
+_FILES = (POLICY, signers.ALLOWED, signers.REVOKED)
+
+
 class Problem(NamedTuple):
     """One thing that is wrong.
 
@@ -31,15 +34,19 @@ class Problem(NamedTuple):
     severity: str = "block"
 
 
+def is_absent(source: Source) -> bool:
+    """Return whether one state has no policy file at all."""
+    return all(source.read(path) is None for path in _FILES)
+
+
 def problems(source: Source) -> list[Problem]:
     """Return everything that is wrong with the policy files of one state; signatures are another matter.
 
     A repository without any of them has no problem here.
     """
-    names = (POLICY, signers.ALLOWED, signers.REVOKED)
-    files = {path: source.read(path) for path in names}
-    if not any(data is not None for data in files.values()):
+    if is_absent(source):
         return []
+    files = {path: source.read(path) for path in _FILES}
     found = [
         Problem(path, None, None, "the file is missing", "promptops policy init; revoked_keys may be empty")
         for path, data in files.items()

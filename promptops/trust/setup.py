@@ -35,6 +35,12 @@ roles:
   override: [{names}]
   rollback: [{names}]
 """
+# A URL of a host, or git's short form HOST:PATH; a path on this machine is the same repository nowhere else.
+_REMOTE = re.compile(
+    r"(?:(?!file:)[a-z+]+://(?:[^@/]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?)/"
+    r"|(?:[^@/:]*@)?(?P<short>[A-Za-z0-9][A-Za-z0-9.-]*):(?!//))"
+    r"/*(?P<path>[^?#\s/][^?#\s]*?)(?:\.git)?/?"
+)
 _SIGNERS = "# One key is one person: one principal and one key a line, each with its namespaces.\n"
 _REVOKED = "# Revoked public keys, one a line. Whatever they signed counts no more.\n"
 
@@ -137,11 +143,11 @@ def people(git: Git, specs: Sequence[str], own_key: bytes) -> list[NewPerson]:
 
 
 def default_repository(git: Git) -> str:
-    """Return a name for the repository: the origin's URL without credentials, or the folder's name."""
+    """Return a name for the repository: the origin's URL without credentials, or else the folder's name."""
     url = git.try_run("config", "remote.origin.url").stdout.decode("utf-8", "replace").strip()
-    remote = re.fullmatch(r"(?:[a-z+]+://)?(?:[^@/]*@)?([A-Za-z0-9.-]+(?::[0-9]+)?)[:/]([^?#\s]+?)(?:\.git)?/?", url)
+    remote = _REMOTE.fullmatch(url)
     if remote:
-        return f"git+https://{remote[1]}/{remote[2]}"
+        return f"git+https://{remote['host'] or remote['short']}/{remote['path']}"
     folder = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(git.root)) or "prompts"
     return f"urn:promptops:repository:{folder}"
 

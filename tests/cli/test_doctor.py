@@ -19,7 +19,7 @@ def probes(repo, *args, **env):
 @pytest.fixture
 def project(registry):
     registry.write(".promptops/policy.yaml", "version: 1\n")
-    for hook in ("pre-commit", "pre-push"):
+    for hook in ("pre-commit", "pre-merge-commit", "pre-push"):
         registry.write(f".git/hooks/{hook}", "#!/bin/sh\n").chmod(0o755)
     return registry
 
@@ -38,7 +38,7 @@ def test_nothing_is_missing_in_a_project_that_is_set_up(project):
 def test_a_repository_that_is_not_set_up(repo):
     assert repo.promptops("doctor", check=1).stdout.count("promptops init") == 2
     found = probes(repo)
-    assert found["hooks"]["mend"] == "pre-commit install -t pre-commit -t pre-push"
+    assert found["hooks"]["mend"] == "pre-commit install -t pre-commit -t pre-merge-commit -t pre-push"
 
 
 def test_outside_a_repository(repo, tmp_path):

@@ -7,7 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 from support import PROMPT
+
+from promptops.registry import scaffold
 
 
 def files(repo) -> set[str]:
@@ -72,22 +75,65 @@ def test_init_leaves_an_existing_repository_alone(repo):
     assert "promptops check --reviewed" in done.stderr
 
 
+PROMPTS = {
+    "old/agent.prompt": "x",
+    "old/agent.prompt.yml": "x",
+    "a.prompty": "x",
+    "app/prompts/system.txt": "x",
+    "app/prompts/tool.json": "{}",
+    "app/prompts/first.jinja": "x",
+    "docs/my_system_prompt.md": "x",
+    "docs/System-Prompt-v2.txt": "x",
+    "promptfooconfig.yaml": "prompts: [x]\n",
+    "app/code.py": 'system_prompt: str = (\n    """You are"""\n)\n',
+    "app/plain_name.py": 'system = """You are"""\n',
+    "app/call.py": 'ask([{"role": "system", "content": text}])\n',
+    "app/block.yaml": "model: x\nmessages:\n  - role: system\n    content: You are\n",
+    "app/flow.yml": "messages: [{content: You are, role: system}]\n",
+    "app/request.json": '{\n "messages": [\n  {\n   "role": "system", "content": "x"}]}\n',
+    "app/small.json": '{"messages":[{"role":"user","content":"x"}]}',
+}
+OTHERS = {
+    "app/plain.py": "prompt = input()\nfilesystem = '''x'''\nsystem = platform.system()\n",
+    "app/notes.txt": "x",
+    "app/prompts/README.md": "x",
+    "app/queue.yaml": "messages:\n  - hello\nmessages_total: {role: x}\n",
+    "app/queue.json": '{"messages": ["role", "content"]}',
+    "app/large.json": '{"messages": [{"role": "system"}]}' + " " * (1 << 20),
+    "prompts/reply.yaml": PROMPT,
+}
+
+
+def listed(told: str) -> list[str]:
+    lines = told.split("like prompts; move the text into prompts/NAME.yaml:\n")[1].splitlines()
+    return [line.strip() for line in lines if line.startswith("  ") and not line.startswith(("  next:", "  ..."))]
+
+
 def test_init_lists_what_looks_like_prompts(repo):
-    for path, text in {
-        "old/agent.prompt": "x",
-        "old/agent.prompt.yml": "x",
-        "a.prompty": "x",
-        "app/prompts/system.txt": "x",
-        "app/code.py": 'system_prompt: str = (\n    """You are"""\n)\n',
-        "app/plain.py": "prompt = input()\n",
-        "app/notes.txt": "x",
-    }.items():
+    for path, text in (PROMPTS | OTHERS).items():
         repo.write(path, text)
+    (repo.root / "app" / "link.py").symlink_to("code.py")
+    repo.commit("Existing")
+    repo.write("new/never_added.prompt", "x")
     told = repo.promptops("init", "--dry-run").stderr
-    assert "5 files look like prompts" in told
-    assert "app/code.py" in told
-    assert "plain.py" not in told
-    assert "notes.txt" not in told
+    assert f"{len(PROMPTS)} files look like prompts" in told
+    assert listed(told) == sorted(PROMPTS)
+    assert repo.git("status", "--porcelain") == "?? new/"
+
+
+def test_init_looks_into_so_many_files_and_says_so(tmp_path):
+    (tmp_path / "last.json").write_text(PROMPTS["app/small.json"])
+    paths = [f"{number}.json" for number in range(1999)]
+    assert scaffold.candidates(str(tmp_path), [*paths, "last.json"]) == (["last.json"], True)
+    assert scaffold.candidates(str(tmp_path), [*paths, "one.json", "last.json", "a.prompt"]) == (["a.prompt"], False)
+
+
+def test_init_waits_for_no_pipe_and_reads_no_link(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "code.py").write_text(PROMPTS["app/code.py"])
+    (tmp_path / "link.py").symlink_to("code.py")
+    found = scaffold.candidates(str(tmp_path), ["pipe.py", "link.py", "gone.py", "code.py"])
+    assert found.paths == ["code.py"]
 
 
 def test_dry_run_writes_nothing(repo):
@@ -103,6 +149,28 @@ def test_dry_run_writes_nothing(repo):
 def test_ci_workflow_on_request(repo, service, path):
     repo.promptops("init", "--ci", service)
     assert "promptops" in repo.read(path)
+
+
+def test_gitlab_is_led_to_its_job(repo):
+    told = repo.promptops("init", "--ci", "gitlab").stderr
+    assert ".gitlab-ci.yml" not in told
+    assert YAML(typ="safe").load(repo.read(".gitlab-ci.yml")) == {"include": [{"local": ".gitlab/promptops.yml"}]}
+    assert ".gitlab-ci.yml" not in repo.promptops("init", "--ci", "gitlab").stderr
+
+
+def test_an_existing_gitlab_file_is_left_alone_and_told_what_it_lacks(repo):
+    repo.write(".gitlab-ci.yml", "test: {script: [make]}\n")
+    told = repo.promptops("init", "--ci", "gitlab").stderr
+    assert "  - local: .gitlab/promptops.yml" in told
+    assert repo.read(".gitlab-ci.yml") == "test: {script: [make]}\n"
+    repo.write(".gitlab-ci.yml", "include: {local: .gitlab/promptops.yml}\n")
+    assert "exists" not in repo.promptops("init", "--ci", "gitlab").stderr
+
+
+def test_a_workflow_is_offered_until_there_is_one(repo):
+    assert "promptops init --ci github" in repo.promptops("init").stderr
+    assert "--ci" not in repo.promptops("init", "--ci", "github").stderr
+    assert "--ci" not in repo.promptops("init").stderr
 
 
 def test_without_a_key_nothing_is_written(repo):

@@ -34,11 +34,21 @@ def test_new_needs_a_model_first(repo):
 
 
 @pytest.mark.parametrize(
-    "args", [("prompt", "Support"), ("prompt", "../x"), ("prompt", "a//b"), ("model", "../x"), ("model", "")]
+    "args",
+    [
+        ("prompt", "Bad_Name"),
+        ("prompt", ""),
+        ("model", "a b"),
+        ("prompt", "../x"),
+        ("prompt", "a//b"),
+        ("model", "../x"),
+        ("model", ""),
+    ],
 )
 def test_names_that_nothing_can_have(registry, args):
     before = registry.git("status", "--porcelain")
-    assert registry.cli("new", *args).code in {1, 2}
+    done = registry.cli("new", *args)
+    assert (done.code, f"is not a {args[0]} name" in done.err) == (2, True)
     assert registry.git("status", "--porcelain") == before
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support import PROMPT, changed, make_project, make_registry
+
+ROOT = Path(__file__).parents[2]
 
 CONFIGURATION = changed(
     variables="{ticket: {type: string}, tone: {type: string, default: warm}, count: {type: integer, default: 1}}",
@@ -120,6 +126,29 @@ def test_schema_prints_one_and_lists_all(repo):
     for name in names:
         assert json.loads(repo.cli("schema", name).out)["$id"] == f"urn:promptops:schema:{name}"
     assert repo.cli("schema", "nonsense").code == 2
+
+
+def test_the_documented_modeline_leads_to_a_written_schema(registry):
+    written = registry.cli("schema", "--write", ".schemas").out.split()
+    assert written == [f".schemas/{name}.schema.json" for name in registry.cli("schema").out.split()]
+    (line,) = re.findall(r"^# yaml-language-server: .*$", (ROOT / "docs" / "files.md").read_text(), re.MULTILINE)
+    registry.write("prompts/assistant.yaml", f"{line}\n{PROMPT}")
+    schema = (registry.root / "prompts" / line.partition("$schema=")[2]).resolve()
+    assert schema.read_text() == registry.cli("schema", "prompt").out
+    for text, code in ((PROMPT, 0), (changed(version="1.0"), 1)):
+        registry.write("prompts/assistant.yaml", f"{line}\n{text}")
+        command = [sys.executable, "-m", "check_jsonschema", "--schemafile", schema, "prompts/assistant.yaml"]
+        done = subprocess.run(command, cwd=registry.root, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_one_schema_can_be_written_and_written_again(registry):
+    registry.write("editor/prompt.schema.json", "old")
+    assert registry.cli("schema", "prompt", "--write", "editor") == (0, "editor/prompt.schema.json\n", "")
+    assert registry.read("editor/prompt.schema.json") == registry.cli("schema", "prompt").out
+    assert registry.cli("schema", "nonsense", "--write", "other").code == 2
+    assert registry.cli("schema", "--write", "editor/prompt.schema.json").code == 2
+    assert not (registry.root / "other").exists()
 
 
 def test_show_of_a_release_needs_a_release(registry):

@@ -161,6 +161,23 @@ def test_a_stricter_minimum_reopens_a_finished_verdict(bench):
     assert len(server.requests) > asked
 
 
+def test_only_an_attempt_that_got_a_reply_is_counted(bench):
+    for answers in ([error(401, "wrong key")], [error(500, "down")]):
+        with FaultServer(answers) as server:
+            bench.serve(server)
+            with pytest.raises(PromptopsError):
+                bench.run()
+    with FaultServer(lambda number, body: text_by(0.0)(number, body) if number == 0 else error(401, "no")) as server:
+        bench.serve(server)
+        with pytest.raises(PromptopsError):
+            bench.run()
+    with FaultServer(text_by(0.0)) as server:
+        bench.serve(server)
+        result = bench.run()
+    # The one that was interrupted after its first reply, and this one.
+    assert (result.verdict, result.attempts) == ("pass", 2)
+
+
 def test_trying_variants_is_counted(bench):
     with FaultServer(text_by(0.0)) as server:
         bench.serve(server)

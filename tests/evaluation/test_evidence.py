@@ -35,6 +35,17 @@ def test_starts_are_counted_and_kept(tmp_path):
     assert store(tmp_path).attempts() == 2
 
 
+def test_only_the_last_start_is_taken_back(tmp_path):
+    store(tmp_path).begin("2026-01-01T00:00:00Z")
+    store(tmp_path).begin("2026-01-02T00:00:00Z")
+    store(tmp_path).take_back("2026-01-01T00:00:00Z")
+    assert store(tmp_path).attempts() == 2
+    store(tmp_path).take_back("2026-01-02T00:00:00Z")
+    assert store(tmp_path).attempts() == 1
+    store(tmp_path, candidate="sha256:d").take_back("2026-01-01T00:00:00Z")
+    assert store(tmp_path).attempts() == 1
+
+
 def test_other_candidates_against_the_same_baseline_count_too(tmp_path):
     for candidate in ("sha256:c", "sha256:d", "sha256:e"):
         store(tmp_path, candidate=candidate).begin("2026-01-01T00:00:00Z")

@@ -49,9 +49,27 @@ def test_judges_what_is_staged_and_not_what_lies_about(hooked):
     assert hooked.repo.read(REPLY) == BAD
 
 
-@pytest.mark.parametrize("folder", ["with space", "ünï"])
+@pytest.mark.parametrize("folder", ["with space", "ünï", "new\nline", 'quote" and \t tab'])
 def test_stops_secrets_at_odd_paths(hooked, folder):
     assert hooked.commit(**{f"prompts/{folder}/x.md": "AKIA" + "IOSFODNN7EXAMPLE"}).returncode == 1
+
+
+def test_a_path_with_a_newline_hides_nothing_and_is_never_included(hooked):
+    odd = "prompts/shared/tone\nof voice.md"
+    assert hooked.commit(**{REPLY: INCLUDING, TONE: "Kind.", odd: "Kind."}).returncode == 0
+    hooked.repo.git("rm", "-q", odd)
+    hooked.repo.git("mv", TONE, odd)
+    renamed = hooked.commit()
+    assert (renamed.returncode, "PO107" in renamed.stdout + renamed.stderr) == (1, True)
+    named = hooked.commit(**{REPLY: INCLUDING.replace("shared/tone of voice.md", "shared/tone\\nof voice.md")})
+    assert named.returncode == 1
+    assert "is not a plain path below prompts/" in named.stdout + named.stderr
+
+
+def test_stops_a_prompt_whose_name_has_a_newline_and_tells_it_on_one_line(hooked):
+    stopped = hooked.commit(**{"prompts/reply\n.yaml": PROMPT})
+    assert stopped.returncode == 1
+    assert "prompts/reply\\n.yaml:1:1: PO102 not a prompt name" in stopped.stdout + stopped.stderr
 
 
 def test_stops_a_merge_that_breaks_what_each_side_kept_whole(hooked):

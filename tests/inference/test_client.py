@@ -185,7 +185,7 @@ def test_a_server_that_goes_away_ends_the_run_and_what_was_paid_arrives():
     async def run(endpoint, clock):
         async with Client(endpoint, clock=clock, concurrency=8) as client:
             async for result in answers(client, [call(i) for i in range(1000)]):
-                got.append(result)  # noqa: PERF401
+                got.append(result)  # noqa: PERF401  what came before an error has to be kept
 
     with (
         FaultServer(lambda number, _: OK if number < 20 else error(502)) as server,
@@ -490,7 +490,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run_and_the_replies_still_arr
     async def run(endpoint, journal):
         async with Client(endpoint, journal=journal) as client:
             async for result in answers(client, [call(i) for i in range(100)]):
-                got.append(result)  # noqa: PERF401
+                got.append(result)  # noqa: PERF401  what came before an error has to be kept
 
     def full(_):
         raise PromptopsError("cannot write the journal: no space left on device")

@@ -190,6 +190,12 @@ def test_links_lead_somewhere():
             assert f"## {anchor.replace('promptops-', 'promptops ', 1)}\n" in PAGES["docs/commands.md"]
 
 
+def test_the_ref_of_approvals_is_documented():
+    from promptops.trust import store
+
+    assert f"git fetch origin '{store.REF}:{store.REF}'" in PAGES["docs/trust.md"]
+
+
 def test_exit_codes_are_the_same_everywhere():
     from promptops import errors
     from promptops.cli.app import EXIT_CODES

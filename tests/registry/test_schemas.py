@@ -19,6 +19,46 @@ def test_schemas_are_valid_and_self_contained(name):
     assert schema["description"]
 
 
+def described(schema, root, place=""):
+    """Every property below a schema with whether a person is told what it is, at the place or by what it refers to."""
+    for key, part in schema.items() if isinstance(schema, dict) else ():
+        if key in {"properties", "$defs", "patternProperties"}:
+            for name, own in part.items():
+                target = root["$defs"][own["$ref"].removeprefix("#/$defs/")] if "$ref" in (own or ()) else own
+                told = own is False or any(each.get("description") for each in (own, target))
+                if key != "$defs":
+                    yield f"{place}/{name}", told
+                yield from described(own, root, f"{place}/{name}")
+        # An `if` selects by what is described elsewhere.
+        elif isinstance(part, dict) and key not in {"if", "const", "default"}:
+            yield from described(part, root, place)
+        elif isinstance(part, list) and key not in {"examples", "enum", "required"}:
+            for index, each in enumerate(part):
+                yield from described(each, root, f"{place}/{index}")
+
+
+def test_there_is_a_schema_for_every_format():
+    kinds = {"prompt", "model", "project", "suite", "rollout", "policy", "request", "approval", "manifest"}
+    assert set(schemas.names()) == kinds
+
+
+@pytest.mark.parametrize("name", schemas.names())
+def test_every_property_is_described(name):
+    schema = schemas.schema(name)
+    assert schema["title"]
+    assert schema["description"]
+    assert schema["examples"]
+    found = list(described(schema, schema))
+    assert len(found) >= len(schema["properties"])
+    assert [place for place, told in found if not told] == []
+
+
+def test_a_property_without_description_is_noticed():
+    bare = {"anyOf": [{"items": {"properties": {"a": {"$ref": "#/$defs/b"}, "c": {"description": "x"}}}}]}
+    root = {**bare, "$defs": {"b": {"properties": {"d": {}}}}}
+    assert [place for place, told in described(root, root) if not told] == ["/0/a", "/b/d"]
+
+
 def walk(value):
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:

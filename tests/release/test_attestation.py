@@ -36,7 +36,7 @@ def test_attester_needs_the_role_and_a_key_that_stands(released):
     policy = released.read(".promptops/policy.yaml").replace("version: 1\n", "version: 2\n")
     released.write(".promptops/revoked_keys", released.public_key("alice") + "\n")
     reviewing.new_policy(released, policy.replace("release: [alice, bob]", "release: [alice]"), sign_by="bob")
-    attest(released, "bob")
+    assert "somebody with the role release" in attest(released, "bob").stderr
     assert {"tag signature", "release signature"} <= failed(released)
 
 
@@ -61,7 +61,8 @@ def test_revoked_reviewer_takes_as_many_people_as_the_review(merged):
     policy = merged.read(".promptops/policy.yaml").replace("version: 1\n", "version: 2\n")
     reviewing.new_policy(merged, policy)
     assert failed(merged, MERGED) == {"approvals"}
-    attest(merged, "carol")
+    first = attest(merged, "carol").stderr
+    assert "1 attestation by other people; 2 are needed, so far carol" in first
     assert failed(merged, MERGED) == {"approvals"}
-    attest(merged, "alice")
+    assert "missing" not in attest(merged, "alice").stderr
     assert failed(merged, MERGED, code=0) == set()

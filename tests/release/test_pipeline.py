@@ -234,6 +234,11 @@ class TestReason:
         assert "a reason has" in done.stderr
         assert tags(solo) == []
 
+    def test_a_canary_and_none_at_once_is_wrong_usage(self, solo):
+        done = solo.promptops("release", "--canary", "5%", "--no-canary", "x", check=2)
+        assert "--canary and --no-canary" in done.stderr
+        assert tags(solo) == []
+
     def test_reason_cannot_forge_lines_of_the_tag(self, solo):
         lines = "x\nRelease other\n-----BEGIN SSH SIGNATURE-----\n-----BEGIN PROMPTOPS BUNDLE-----"
         solo.promptops("release", "--no-canary", lines)

@@ -20,6 +20,25 @@ def test_log_lists_releases_newest_first(released):
     assert [line.split()[0] for line in released.cli("log", "support/reply").out.splitlines()] == [NEW, OLD]
 
 
+def test_log_goes_by_time_and_not_by_name(released):
+    released.write("prompts/a.yaml", prompt("First of the alphabet."))
+    released.commit("Another")
+    with_date = {"GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z"}
+    released.promptops("release", "a", "--no-canary", "x", **with_date)
+    tags = [row["tag"] for row in json.loads(released.cli("log", "--json").out)]
+    assert tags == [NEW, OLD, "prompt/a@v1.0.0"]
+
+
+def test_log_of_a_prompt_without_a_release_or_without_a_file(solo):
+    assert solo.cli("log", "support/reply") == (0, "", "no releases yet; promptops release\n")
+    for arguments in (("nosuch",), ("nosuch", "--json"), ("No_Such",)):
+        missing = solo.cli("log", *arguments)
+        assert (missing.code, missing.out) == (1, "")
+        assert "prompt" in missing.err
+    solo.write("prompts/support/reply.yaml", "broken")
+    assert solo.cli("log", "support/reply").code == 0
+
+
 def test_log_leaves_out_what_is_no_release(released):
     released.git("tag", "prompt/support/reply@v9.0.0")
     released.git("tag", "-a", "-m", "x", "prompt/support/reply@latest")

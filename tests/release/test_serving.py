@@ -59,12 +59,27 @@ def test_unknown_environment_is_named_with_the_known_ones(released):
     assert "one of: prod, staging" in decide(released, "promote", NAME, env="pord", code=2)
 
 
+def test_every_command_names_the_known_environments(released):
+    for command in (("rollback", NAME, "--reason", "x"), ("blame",), ("snapshot",), ("drift",)):
+        refused = released.cli(*command, "--env", "nope")
+        assert (refused.code, refused.out) == (2, ""), command
+        assert "promptops.yaml has no environment nope" in refused.err
+        assert "one of: prod, staging" in refused.err
+
+
+def test_blame_still_tells_of_an_environment_that_was_given_up(serving):
+    serving.write("promptops.yaml", "version: 1\nenvironments: {staging: {}}\n")
+    serving.commit("Give prod up")
+    assert NEW in serving.cli("blame", "--env", "prod").out
+
+
 def test_rollback_serves_what_served_before_and_is_final(serving):
     found = decide(serving, "rollback", NAME)
     assert (found["tag"], found["left"], found["sequence"]) == (OLD, NEW, 3)
     assert snapshot(serving).load(NAME).version == "1.0.0"
     assert "final" in decide(serving, "promote", f"{NAME}@1.1.0", code=1)
-    assert "no earlier release" in decide(serving, "rollback", NAME, code=3)
+    assert "no earlier release" in decide(serving, "rollback", NAME, code=1)
+    assert "earlier release" in decide(serving, "rollback", NAME, "--to", "9.9.9", code=1)
 
 
 def test_rollback_to_a_later_or_withdrawn_release_is_refused(serving):

@@ -12,7 +12,7 @@ from promptops.errors import RefusedError
 from promptops.registry import schemas
 from promptops.repo.git import Git
 from promptops.repo.source import TreeSource, WorktreeSource
-from promptops.trust import policy, statement
+from promptops.trust import policy, setup, statement
 
 
 def test_bot_never_counts(project):
@@ -362,3 +362,29 @@ def test_schemas_accept_their_own_examples():
         for example in schema["examples"]:
             assert schemas.problems(name, example) == []
             assert schemas.problems(name, example | {"more": 1})
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://ci:token@example.org:8443/team/prompts.git", "git+https://example.org:8443/team/prompts"),
+        ("ssh://git@example.org/team/prompts/", "git+https://example.org/team/prompts"),
+        ("git@example.org:team/prompts.git", "git+https://example.org/team/prompts"),
+        ("example.org:/srv/prompts", "git+https://example.org/srv/prompts"),
+        *((url, "urn:promptops:repository:repo") for url in ("../remote", "./remote", "remote/x", "/srv/x.git")),
+        *((url, "urn:promptops:repository:repo") for url in ("file:///srv/x", "file://localhost/x", "https://[::1]/x")),
+    ],
+)
+def test_a_remote_on_this_machine_names_no_repository(repo, url, name):
+    repo.git("remote", "add", "origin", url)
+    with Git(str(repo.root)) as git:
+        assert setup.default_repository(git) == name
+
+
+def test_without_a_policy_there_is_nothing_to_lint(repo):
+    for arguments in (("key", "lint"), ("key", "lint", "--json")):
+        done = repo.cli(*arguments)
+        assert (done.code, done.out) == (3, "")
+        assert "next: promptops policy init" in done.err
+    repo.write(".promptops/allowed_signers", "")
+    assert repo.cli("key", "lint").code == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from promptops.checks.finding import Finding
 from promptops.checks.rule import File, Text
 from promptops.errors import InputError
+from promptops.registry.governed import schema_of
 from promptops.registry.prompt import EVALS, MODELS, PROMPTS, is_model, is_prompt, prompt_name
 from promptops.registry.yaml import MAX_BYTES
 from promptops.repo.source import SUBMODULE, SYMLINK
@@ -53,6 +54,7 @@ def _problem(file: File) -> tuple[str, str] | None:
             return error.message, error.hint or ""
     if is_model(file.path) and "/" in file.path.removeprefix(MODELS):
         return "model files lie directly in models/", "git mv it there"
-    if file.data is not None and len(file.data) > MAX_BYTES:
+    # Reading a file that has a schema says the same, as PO101.
+    if file.data is not None and len(file.data) > MAX_BYTES and schema_of(file.path) is None:
         return f"the file has {len(file.data):,} bytes; the limit is {MAX_BYTES:,}", "split it, or move data elsewhere"
     return None

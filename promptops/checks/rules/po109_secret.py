@@ -32,6 +32,10 @@ _KINDS = {
     "Groq, xAI or Replicate key": r"\b(?:gsk_|xai-|r8_)[A-Za-z0-9]{30,}",
     "Stripe key": r"\b[rs]k_live_[A-Za-z0-9]{16,}",
     "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+    # Lengths are bounded so that no text is searched from many starts; a variable or a mask is no password.
+    "password in a URL": (
+        r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/:@\"'`]{0,100}:(?![$<{\[*]|%\()[^\s/@\"'`]{1,200}@[\w\[.-]"
+    ),
     "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
 }
 _KNOWN = re.compile("|".join(f"({pattern})" for pattern in _KINDS.values()))
@@ -39,7 +43,7 @@ _NAMES = tuple(_KINDS)
 # One of these stands in every known secret: substring searches are far cheaper than the expression.
 _SIGNS = (
     b"sk-", b"gh", b"glpat-", b"AKIA", b"ASIA", b"AIza", b"xox", b"hf_", b"gsk_", b"xai-", b"r8_", b"k_live_",
-    b"PRIVATE", b"eyJ",
+    b"PRIVATE", b"eyJ", b"://",
 )  # fmt: skip
 _LONG = re.compile(r"[A-Za-z0-9+/_.~-]{20,}={0,2}")
 _NAME = re.compile(

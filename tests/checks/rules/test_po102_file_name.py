@@ -34,6 +34,12 @@ def test_finds_large_files(judge):
     assert judge.places("PO102", **{"prompts/shared/big.md": "x" * (4 * 2**20 + 1)}) == [("prompts/shared/big.md", 1)]
 
 
+@pytest.mark.parametrize("path", [REPLY, "models/gpt.yaml", "evals/safety.yaml", "promptops.yaml"])
+def test_a_large_file_that_is_read_as_yaml_is_found_once(judge, path):
+    found = [each for each in judge(**{path: "# " + "x" * 2**22}) if "bytes" in each.message]
+    assert [(each.rule, each.path) for each in found] == [("PO101", path)]
+
+
 @pytest.mark.parametrize("path", ["prompts/a/b-2.yaml", "prompts/shared/Tone of Voice.md"])
 def test_is_silent(judge, path):
     assert judge(**{path: changed(version='"1.0.0"')}) == []
