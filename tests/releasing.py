@@ -95,7 +95,7 @@ def start(repo: Repo, *args: str, by: str = "alice", **env: str) -> subprocess.P
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that another process brings about."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.02)
