@@ -284,13 +284,15 @@ class TestInterruption:
         solo.git("push", "-q", "origin", "main")
         wanted = {TAG, "prompt/support/close@v1.0.0"}
         # Held in the remote's hook, the push is under way but has not happened.
-        (remote / "hooks/pre-receive").write_text(f"#!/bin/sh\ntouch {remote}/reached\nsleep 0.5\n")
+        wait = f"for i in $(seq 2400); do test -e {remote}/killed && exit 0; sleep 0.05; done; exit 1"
+        (remote / "hooks/pre-receive").write_text(f"#!/bin/sh\ntouch {remote}/reached\n{wait}\n")
         (remote / "hooks/pre-receive").chmod(0o755)
         running = releasing.start(solo, "release", "--no-canary", "x", "--together", "--push")
         wait_for(remote / "reached", running)
         running.send_signal(signal.SIGKILL)
         running.wait()
-        assert tags(solo) == []
+        assert tags(solo) == remote_tags(remote) == []
+        (remote / "killed").touch()
         releasing.wait_until(lambda: set(remote_tags(remote)) == wanted)
         (remote / "hooks/pre-receive").unlink()
         assert release(solo, "--together", "--push") == []
