@@ -170,9 +170,9 @@ def expiry(text: str) -> str:
     """
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as error:
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is not a date", hint="write it as 2026-12-31 or 2026-12-31T12:00:00Z") from error
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     if when <= datetime.now(UTC):
         raise UsageError(f"{text} is not in the future", hint="a day begins at 00:00 UTC; name a later one")
     return when.strftime(judgement.TIME_FORMAT)

@@ -188,7 +188,8 @@ def target_ref(git: Git, target: str, trust: Trust) -> str:
     """Return the full name of the branch that ``target`` means, on whichever side of the remote it was named."""
     name = git.try_run("rev-parse", "--symbolic-full-name", "--end-of-options", target).stdout.decode().strip()
     name = name.splitlines()[-1] if name else ""
-    if name.startswith("refs/remotes/"):
+    # The remote of a clone may be a ref by itself, such as git-svn's refs/remotes/svn.
+    if name.startswith("refs/remotes/") and name.count("/") > 2:
         name = "refs/heads/" + name.split("/", 3)[3]
     if trust.is_protected(name):
         return name

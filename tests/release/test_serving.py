@@ -245,7 +245,9 @@ def test_blame_tells_what_was_live_at_a_time(serving):
     assert rows == []
     rows = json.loads(serving.cli("blame", NAME, "--env", "prod", "--json").out)
     assert [(row["tag"], row["reason"]) for row in rows] == [(NEW, "because")]
-    assert serving.cli("blame", "--env", "prod", "--at", "yesterday").code == 2
+    for wrong in ("yesterday", "9" * 5000, ""):
+        done = serving.cli("blame", "--env", "prod", "--at", wrong)
+        assert (done.code, "is no time" in done.err) == (2, True)
 
 
 def test_reason_is_required_and_bounded(released):

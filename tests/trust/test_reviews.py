@@ -114,6 +114,17 @@ def test_approval_out_of_context(pending, predicate, reason):
     assert reason in reasons(judge(pending))
 
 
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "9" * 5000])
+def test_expiry_that_no_calendar_has(pending, when):
+    done = pending.promptops("review", "approve", "--expires", when, by="bob", check=2)
+    assert "is not a date" in done.stderr
+
+
+def test_remote_that_is_one_ref(reviewed):
+    reviewed.git("update-ref", "refs/remotes/svn", "main")
+    assert "0 findings in HEAD since svn" in reviewed.promptops("check", "--base", "svn").stdout
+
+
 def test_expiry_is_judged_at_the_given_time(pending):
     approved(pending, "bob", "--expires", "2999-01-01")
     assert judge(pending).satisfied
