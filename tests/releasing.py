@@ -81,7 +81,9 @@ def manifest_of(repo: Repo, tag: str = NEW):
         return stored.read(git, tag).manifest
 
 
-def start(repo: Repo, *args: str, by: str = "alice", **env: str) -> subprocess.Popen:
+def start(
+    repo: Repo, *args: str, by: str = "alice", stderr: int = subprocess.DEVNULL, **env: str
+) -> subprocess.Popen[str]:
     """Start the command line as ``by`` without waiting for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "promptops", *args],
@@ -89,7 +91,8 @@ def start(repo: Repo, *args: str, by: str = "alice", **env: str) -> subprocess.P
         env=repo.env(by) | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
     )
 
 
