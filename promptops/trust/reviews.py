@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from promptops.trust.policy import Trust
     from promptops.trust.subjects import Subject
 
-__all__ = ["Judgement", "Missing", "judge_release", "judge_releases", "review_change", "review_release"]
+__all__ = ["Judgement", "Missing", "judge_release", "judge_releases", "review_change"]
 
 
 def review_change(
@@ -80,41 +80,6 @@ def review_change(
     return found._replace(missing=[*missing, *found.missing], base=base, notes=notes)
 
 
-def review_release(
-    git: Git,
-    *,
-    configuration: Configuration,
-    previous: ReleaseTag | None,
-    commit: str,
-    envelopes: Sequence[Envelope] = (),
-    revoked: bytes = b"",
-    root: str | None = None,
-    at: datetime | None = None,
-) -> Judgement:
-    """Judge whether a prompt may be released from ``commit``, by the policy of that commit and its own root chain.
-
-    Args:
-        git: the repository.
-        configuration: the prompt as ``commit`` has it.
-        previous: the release before it, or None.
-        commit: the commit to release.
-        envelopes: requests and approvals besides those in the tree, such as a release tag's.
-        revoked: further revoked keys, one a line: those of the branch's tip, when an old release is verified.
-        root: the pinned root digest.
-        at: when signatures must not have expired; now by default.
-
-    Raises:
-        RefusedError: the policy is missing, or its chain does not verify.
-    """
-    commit = git.commit(commit)
-    trust = policy.load(TreeSource(git, commit), revoked=revoked)
-    trust.verify_chain(root)
-    found = known(git, commit, envelopes)
-    return judge_release(
-        git, trust, configuration=configuration, previous=previous, commit=commit, envelopes=found, at=at
-    )
-
-
 def judge_release(
     git: Git,
     trust: Trust,
@@ -125,7 +90,17 @@ def judge_release(
     envelopes: Sequence[Envelope],
     at: datetime | None = None,
 ) -> Judgement:
-    """Judge a release by a policy whose chain was verified, on these envelopes alone; see `review_release`."""
+    """Judge whether a prompt may be released.
+
+    Args:
+        git: the repository.
+        trust: the policy that decides; its chain was verified.
+        configuration: the prompt as ``commit`` has it.
+        previous: the release before it, or None.
+        commit: full id of the commit to release.
+        envelopes: all requests and approvals that may count, such as those `known`.
+        at: when signatures must not have expired; now by default.
+    """
     found = judge_releases(git, trust, [(configuration, previous)], commit=commit, envelopes=envelopes, at=at)
     return found._replace(base=previous.commit if previous else None)
 
