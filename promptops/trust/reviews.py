@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from promptops.errors import InputError, PromptopsError, RefusedError
+from promptops.errors import InputError, RefusedError
 from promptops.registry import canonical
 from promptops.registry.governed import POLICY, is_governed, is_trust
 from promptops.registry.registry import Registry
+from promptops.repo.ancestry import empty_tree, merge_base
 from promptops.repo.source import TreeSource
 from promptops.trust import chain, commits, policy, store, subjects
 from promptops.trust.judgement import Context, Judgement, Missing, judge
@@ -138,25 +139,6 @@ def judge_releases(
 def _held(git: Git) -> Callable[[str | None], frozenset[str]]:
     """Return a function from a commit, or None, to the digests of the envelopes that it holds."""
     return cache(lambda commit: store.digests(git, commit) if commit else frozenset[str]())
-
-
-def merge_base(git: Git, target: str, head: str) -> str | None:
-    """Return the newest common ancestor, or None for unrelated histories.
-
-    Raises:
-        PromptopsError: the clone is too shallow to know.
-    """
-    done = git.try_run("merge-base", target, head)
-    if done.returncode == 0:
-        return done.stdout.decode().split()[0]
-    if git.shallow:
-        raise PromptopsError("this shallow clone does not reach the merge base", hint="git fetch --unshallow --tags")
-    return None
-
-
-def empty_tree(git: Git) -> str:
-    """Return the id of the tree without files, which git knows in every repository."""
-    return git.run("hash-object", "-t", "tree", "--stdin", stdin=b"").decode().strip()
 
 
 def target_ref(git: Git, target: str, trust: Trust) -> str:

@@ -312,7 +312,9 @@ def test_an_envelope_is_hashed_once_for_all_that_it_covers(pending):
         }
         value = statement.build(statement.REQUEST, [each.descriptor() for each in wanted], predicate)
         signed = envelope.sign(value, str(pending.key("alice")), sshsig.REQUEST)
-        context = judgement.Context(trust, "", str, lambda _: set(), datetime.now(UTC), release=True)
+        context = judgement.Context(
+            trust, "", str, lambda _: set(), datetime.now(UTC), lambda _: frozenset(), release=True
+        )
         hashed.clear()
         found = judgement.judge(wanted, [Counting(*signed)], context)
         assert found.signed["prompt/p0"].requesters == {"alice"}
