@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from promptops.cli import comparing
 from promptops.cli.opening import echo_json, json_option
-from promptops.errors import UsageError
 from promptops.release import pipeline
 from promptops.repo.git import Git
 from promptops.text import counted, printable
@@ -43,7 +43,7 @@ def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) 
 
     meter = report.Progress()
     with Git() as git, closing(meter):
-        chosen = pipeline.Options(share=_share(share), **options)
+        chosen = pipeline.Options(share=comparing.share_of(share), **options)
         setting = pipeline.open_setting(git, chosen, lambda text: click.echo(text, err=True), meter)
         outcomes = pipeline.run(setting, dry_run=dry_run)
     if as_json:
@@ -51,15 +51,6 @@ def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) 
     else:
         _report(outcomes)
     return pipeline.exit_code(outcomes)
-
-
-def _share(text: str | None) -> float | None:
-    from promptops.registry.project import share
-
-    try:
-        return share(text) if text else None
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _report(outcomes: list[Outcome]) -> None:

@@ -234,6 +234,10 @@ class TestReason:
         assert "a reason has" in done.stderr
         assert tags(solo) == []
 
+    @pytest.mark.parametrize("share", ["", "5", "0%"])
+    def test_share_of_the_canary_is_a_percentage(self, solo, share):
+        assert "5%" in solo.promptops("release", "--canary", share, check=2).stderr
+
     def test_reason_cannot_forge_lines_of_the_tag(self, solo):
         lines = "x\nRelease other\n-----BEGIN SSH SIGNATURE-----\n-----BEGIN PROMPTOPS BUNDLE-----"
         solo.promptops("release", "--no-canary", lines)
