@@ -81,7 +81,9 @@ def manifest_of(repo: Repo, tag: str = NEW):
         return stored.read(git, tag).manifest
 
 
-def start(repo: Repo, *args: str, by: str = "alice", **env: str) -> subprocess.Popen:
+def start(
+    repo: Repo, *args: str, by: str = "alice", stderr: int = subprocess.DEVNULL, **env: str
+) -> subprocess.Popen[str]:
     """Start the command line as ``by`` without waiting for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "promptops", *args],
@@ -89,13 +91,14 @@ def start(repo: Repo, *args: str, by: str = "alice", **env: str) -> subprocess.P
         env=repo.env(by) | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
     )
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that another process brings about."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.02)

@@ -9,7 +9,7 @@ from support import Repo, prompt
 from promptops.registry.registry import Registry
 from promptops.repo.git import Git
 from promptops.repo.source import TreeSource
-from promptops.trust import envelope, reviews, sshsig, statement, store
+from promptops.trust import envelope, policy, reviews, sshsig, statement, store
 
 PROMPT = "prompts/support/reply.yaml"
 
@@ -45,7 +45,13 @@ def judge(repo, target="main", head="HEAD", **kwargs):
 def judge_release(repo, name="support/reply", commit="HEAD", previous=None):
     with Git(str(repo.root)) as git:
         configuration = Registry(TreeSource(git, commit)).configuration(name)
-        return reviews.review_release(git, configuration=configuration, previous=previous, commit=commit)
+        commit = git.commit(commit)
+        trust = policy.load(TreeSource(git, commit))
+        trust.verify_chain()
+        found = reviews.known(git, commit, ())
+        return reviews.judge_release(
+            git, trust, configuration=configuration, previous=previous, commit=commit, envelopes=found
+        )
 
 
 def reasons(judgement):

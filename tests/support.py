@@ -34,6 +34,22 @@ messages:
 """
 
 
+# Put before a program, it prints a line once asyncio has taken notice of a Ctrl-C: from then on nothing new is started.
+TELL_INTERRUPT = """
+import asyncio, os
+notice = asyncio.Runner._on_sigint
+def tell(*args, **kwargs):
+    notice(*args, **kwargs)
+    os.write(1, b"interrupted\\n")
+asyncio.Runner._on_sigint = tell
+"""
+
+
+def until_told(process: subprocess.Popen[str]) -> None:
+    """Read the output of a program with `TELL_INTERRUPT` until it has taken notice."""
+    assert any(line == "interrupted\n" for line in process.stdout)
+
+
 class Result(NamedTuple):
     """A finished command: exit code, standard output, standard error."""
 

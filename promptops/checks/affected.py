@@ -66,9 +66,10 @@ def _needle(path: str, *, gone: bool) -> str | None:
 
 def _grep(scope: Scope, needles: set[str]) -> list[str]:
     patterns = [_SPECIAL.sub(r"\\\1", needle) for needle in sorted(needles)] + [_ESCAPED]
-    arguments = [argument for pattern in patterns for argument in ("-e", pattern)]
-    command = ("grep", "-l", "-z", "-a", "-E", "--full-name", "--no-color", "--no-recurse-submodules")
-    done = scope.git.try_run(*command, *arguments, *scope.grep, "--", f":(top){PROMPTS}")
+    # Not as arguments, whose size the system limits. A line break in a needle makes two patterns, which find more.
+    command = ("grep", "-l", "-z", "-a", "-E", "--full-name", "--no-color", "--no-recurse-submodules", "-f", "-")
+    stdin = os.fsencode("\n".join(patterns) + "\n")
+    done = scope.git.try_run(*command, *scope.grep, "--", f":(top){PROMPTS}", stdin=stdin)
     if done.returncode > 1:
         raise failure(command, done)
     names = [os.fsdecode(name) for name in done.stdout.split(b"\0")[:-1]]

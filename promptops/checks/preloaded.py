@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptops.registry.prompt import MODELS, PROMPTS
-from promptops.repo.source import SUBMODULE, SYMLINK, Entry
+from promptops.repo.source import SPECIAL, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from promptops.repo.git import Git
-
-_SPECIAL = frozenset((SYMLINK, SUBMODULE))
 
 
 class Preloaded:
@@ -43,7 +41,7 @@ class Preloaded:
     def read(self, path: str) -> bytes | None:
         """See `Source.read`; links and submodules, which PO102 reports, count as absent."""
         entry = self._entries.get(path)
-        if entry is None or entry.mode in _SPECIAL:
+        if entry is None or entry.mode in SPECIAL:
             return None
         if not _is_loaded(path, entry):
             found = self.git.object(entry.oid)
@@ -63,4 +61,4 @@ class Preloaded:
 
 
 def _is_loaded(path: str, entry: Entry) -> bool:
-    return path.startswith((PROMPTS, MODELS)) and entry.mode not in _SPECIAL
+    return path.startswith((PROMPTS, MODELS)) and entry.mode not in SPECIAL

@@ -11,6 +11,7 @@ from promptops.checks.preloaded import Preloaded
 from promptops.errors import PromptopsError
 from promptops.registry.governed import POLICY, is_governed
 from promptops.registry.registry import Registry
+from promptops.repo.ancestry import empty_tree, merge_base
 from promptops.repo.git import ZERO, GitError
 from promptops.repo.source import Entry, IndexSource, TreeSource, WorktreeSource
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none", "--no-relative")
 _ABSENT = "000000"
-_UNSHALLOW = "git fetch --unshallow --tags"
 
 
 class Scope(NamedTuple):
@@ -77,11 +77,16 @@ def staged(git: Git) -> tuple[Scope, bool]:
 def work_tree(git: Git) -> Scope:
     """Return what the tracked files of the work tree change since it left its protected branch."""
     base = fork_point(git)
-    start = base.source.commit if base and isinstance(base.source, TreeSource) else "HEAD"
+    start = base.source.commit if base and isinstance(base.source, TreeSource) else _head(git)
     changes = _changes(git.run("diff-index", *_RAW, start))
     governed = {path: entry for path, entry in changes.items() if is_governed(path)}
     source = WorktreeSource(git.root)
     return Scope("the work tree", git, source, source, None, governed, (), whole=False, grep=())
+
+
+def _head(git: Git) -> str:
+    born = git.try_run("rev-parse", "--verify", "--quiet", "HEAD").returncode == 0
+    return "HEAD" if born else empty_tree(git)
 
 
 def everything(git: Git, listing: bytes) -> Scope:
@@ -119,12 +124,9 @@ def change(git: Git, target: str, head: str) -> Scope:
         GitError: a revision does not exist, or the clone is too shallow to know the merge base.
     """
     tip, commit = TreeSource(git, target), git.commit(head)
-    done = git.try_run("merge-base", tip.commit, commit)
-    if done.returncode:
-        if git.shallow:
-            raise GitError(f"this shallow clone does not reach the merge base with {target}", hint=_UNSHALLOW)
+    base = merge_base(git, tip.commit, commit)
+    if base is None:
         raise GitError(f"{target} and {head} have no common history", hint="rebase the branch onto its target")
-    base = done.stdout.decode().split()[0]
     scope = between(git, base, commit, label=f"{head} since {target}")
     return scope._replace(settings=tip, trusted=tip, target=target)
 

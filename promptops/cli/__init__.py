@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,23 +40,35 @@ def _plain(words: Sequence[str]) -> Callable[[], int] | None:
     What hooks call on every commit and jobs for every release starts without the command line library, which would be
     a third of their time.
     """
+    run: Callable[[], int] | None = None
     match words:
         case ["check"]:
-            return lambda: _check("")
-        case ["check", ("--staged" | "--all") as mode]:
-            return lambda: _check(mode[2:])
+            run = partial(_check, "")
+        case ["check", ("--staged" | "--all" | "--reviewed") as mode]:
+            run = partial(_check, mode[2:])
+        case ["check", "--rules", rule] if rule.isalnum():
+            run = partial(_check, "", rule)
+        case ["bump", "--staged"]:
+            run = _bump
         case ["verify", tag] if not tag.startswith("-"):
-            return lambda: _verify(tag)
+            run = partial(_verify, tag)
         case ["verify", tag, "--root", root] if not tag.startswith("-"):
-            return lambda: _verify(tag, root)
-    return None
+            run = partial(_verify, tag, root)
+    return run
 
 
-def _check(mode: str) -> int:
+def _check(mode: str, *rules: str) -> int:
     from promptops.checks.main import check
     from promptops.checks.request import Request
 
-    return check(Request(mode))
+    return check(Request(mode, rules=rules))
+
+
+def _bump() -> int:
+    from promptops.checks.bump import staged
+    from promptops.cli import bumping
+
+    return bumping.run(staged, found=1)
 
 
 def _verify(tag: str, root: str | None = None) -> int:

@@ -31,7 +31,7 @@ def command(prompt: str | None, environment: str, moment: str | None, as_json: b
 
     Without --at: now. Times are those that the signers of the decisions stated.
     """
-    limit = seconds(moment) if moment else None
+    limit = None if moment is None else seconds(moment)
     with Git() as git:
         heads = live.heads(git, environment)
         if not heads:
@@ -59,9 +59,9 @@ def seconds(text: str) -> int:
     """
     from datetime import UTC, datetime
 
-    if text.isascii() and text.isdigit():
-        return int(text)
     try:
+        if text.isascii() and text.isdigit():
+            return int(text)
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no time", hint="as 2026-04-25T10:00:00Z, or seconds since 1970") from error

@@ -29,20 +29,11 @@ def command(*, prompts: tuple[str, ...], which: str | None, model: str | None, w
 
     Writes the version into the work tree and stages nothing; comments and layout stay as they are.
     """
-    from promptops.checks import bump
-    from promptops.repo.git import Git
-    from promptops.text import printable
+    from promptops.cli import bumping
 
-    with Git() as git:
-        planned = _plan(git, prompts, which, model, wave)
-        if not dry_run:
-            bump.write(planned, git.root)
-    verb = "would write" if dry_run else "wrote"
-    for each in planned:
-        click.echo(printable(f"{verb} {each.path}: {each.old} -> {each.new} ({each.reason})"))
-    if not planned:
-        click.echo("every version is legal as it stands; nothing to do")
-    return int(which == "staged" and bool(planned))
+    return bumping.run(
+        lambda git: _plan(git, prompts, which, model, wave), dry_run=dry_run, found=int(which == "staged")
+    )
 
 
 def _plan(git: Git, prompts: tuple[str, ...], which: str | None, model: str | None, wave: int | None) -> list[Bump]:

@@ -187,4 +187,4 @@ def share_of(text: str | None) -> float | None:
     try:
         return None if text is None else parse_share(text)
     except ValueError as error:
-        raise UsageError(str(error), hint="--share 5%") from error
+        raise UsageError(str(error), hint="write it as 5%") from error

@@ -38,16 +38,22 @@ def guarded(run: Callable[[], object]) -> NoReturn:
         _say("error: input is nested too deeply")
         sys.exit(3)
     except OSError as error:
-        place = f"{printable(os.fsdecode(error.filename))}: " if error.filename else ""
-        _say(f"error: {place}{error.strerror or error}")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            _say("  next: make room, then run the command again")
+        show(explained(error))
         sys.exit(3)
     except Exception as error:  # noqa: BLE001  a bug: say so once, with a report fit to paste
         from promptops.cli.crash import report
 
         _say(report(error))
         sys.exit(3)
+
+
+def explained(error: OSError) -> PromptopsError:
+    """Return what the operating system refused as an error that can be shown."""
+    place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return PromptopsError(
+        f"{place}{error.strerror or error}", hint="make room, then run the command again" if full else None
+    )
 
 
 def show(error: PromptopsError) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from promptops.cli import comparing
 from promptops.cli.opening import echo_json, json_option
 from promptops.errors import UsageError
 from promptops.release import pipeline
@@ -45,7 +46,7 @@ def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) 
         raise UsageError("--canary and --no-canary exclude each other", hint="promptops release PROMPT --canary SHARE")
     meter = report.Progress()
     with Git() as git, closing(meter):
-        chosen = pipeline.Options(share=_share(share), **options)
+        chosen = pipeline.Options(share=comparing.share_of(share), **options)
         setting = pipeline.open_setting(git, chosen, lambda text: click.echo(text, err=True), meter)
         outcomes = pipeline.run(setting, dry_run=dry_run)
     if as_json:
@@ -53,15 +54,6 @@ def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) 
     else:
         _report(outcomes)
     return pipeline.exit_code(outcomes)
-
-
-def _share(text: str | None) -> float | None:
-    from promptops.registry.project import share
-
-    try:
-        return share(text) if text else None
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _report(outcomes: list[Outcome]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from promptops.errors import InputError, PromptopsError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from promptops.evaluation.suite import Case
     from promptops.inference.reply import Reply
@@ -20,7 +21,6 @@ Function: TypeAlias = "Callable[[Case, Reply], float]"
 # Returns a file of a trusted revision by its path, or None.
 Code: TypeAlias = "Callable[[str], bytes | None]"
 _TARGET = re.compile(r"([a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*)*):([a-zA-Z_]\w*)", re.ASCII)
-_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class Location(NamedTuple):
@@ -66,13 +66,20 @@ def score(code: Code, target: str, sha256: str, case: Case, reply: Reply) -> flo
         PromptopsError: the file cannot be read.
     """
     function = _load(code, target, sha256)
-    try:
+    with _blamed(f"{target} failed on case {case.id}"):
         value = float(function(case, reply))
-    except _FAULTS as error:
-        raise InputError(f"{target} failed on case {case.id}: {type(error).__name__}: {error}") from error
     if not 0.0 <= value <= 1.0:
         raise InputError(f"{target} returned {value} for case {case.id}", hint="a score lies between 0 and 1")
     return value
+
+
+@contextmanager
+def _blamed(what: str, path: str | None = None) -> Iterator[None]:
+    """Turn whatever somebody else's code raises into an InputError that says ``what`` went wrong."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what}: {type(error).__name__}: {error}", path=path) from error
 
 
 @lru_cache(maxsize=64)
@@ -88,11 +95,9 @@ def _load(code: Code, target: str, sha256: str) -> Function:
             f"the code of {target} is not the reviewed one", hint=f"review it and write sha256: {actual}", path=path
         )
     module = ModuleType(path.removesuffix(".py").replace("/", "."))
-    try:
+    with _blamed(f"{target} cannot be loaded", path):
         # What runs is the text that was hashed, whatever happens to the file meanwhile.
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102  pinned code of a trusted revision
-    except (*_FAULTS, ImportError, NameError, SyntaxError) as error:
-        raise InputError(f"{target} cannot be loaded: {type(error).__name__}: {error}", path=path) from error
     function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"there is no function {name}", path=path)

@@ -107,11 +107,6 @@ class Order:
         self._drawn = dict.fromkeys(self._pools, 0)
         self._round: dict[str, list[str]] = {}
 
-    @property
-    def suites(self) -> tuple[str, ...]:
-        """Names of the suites with cases."""
-        return tuple(self._pools)
-
     def take(self, count: int, live: Collection[str]) -> list[Draw]:
         """Return the next ``count`` draws from the suites in ``live``; none when no suite is live."""
         return [self._next(suites) for suites in [[name for name in self._pools if name in live]] * count if suites]

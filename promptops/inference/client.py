@@ -160,7 +160,6 @@ class Client:
     def _recall(self, call: Call) -> Reply | None:
         kept = self._journal.get(call.key) if self._journal else None
         if kept is not None:
-            self.stats.journaled += 1
             self.budget.charge(Usage(kept.prompt_tokens + kept.completion_tokens, kept.cost), kept.attempts)
         return kept
 

@@ -13,7 +13,6 @@ class Stats:
     Attributes:
         sent: attempts, each of which is one request.
         replied: calls answered by the endpoint.
-        journaled: calls answered from the journal, without a request.
         failed: calls without an answer, by kind.
         retried: attempts that were followed by another one, by kind.
         prompt_tokens: in the endpoint's answers.
@@ -24,7 +23,6 @@ class Stats:
 
     sent: int = 0
     replied: int = 0
-    journaled: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     retried: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0

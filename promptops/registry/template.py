@@ -94,6 +94,9 @@ def shape(text: str) -> Shape:
         raise InputError(f"template: {error.message}", line=error.lineno) from error
     except RecursionError as error:
         raise InputError("template is nested too deeply") from error
+    except ValueError as error:
+        # Python reads no integer of more than 4,300 digits.
+        raise InputError("template: a number has too many digits") from error
     includes: list[str] = []
     for node in tree.find_all(nodes.Include):
         if not isinstance(node.template, nodes.Const) or not isinstance(node.template.value, str):

@@ -73,14 +73,14 @@ def compare_all(git: Git, old: Side, new: Side, prompts: tuple[str, ...]) -> lis
     named = {name for name in (old.prompt, new.prompt) if name}
     if len(named) > 1:
         raise UsageError(f"{old.prompt} and {new.prompt} are two prompts", hint="compare releases of one prompt")
-    before, after = (Registry(TreeSource(git, one.revision)) for one in (old, new))
-    wanted = [*named, *prompts] or sorted({*before.names(), *after.names()})
-    found = [compare(name, _configuration(before, name), _configuration(after, name)) for name in wanted]
+    registries = [Registry(TreeSource(git, one.revision)) for one in (old, new)]
+    there = [(registry, frozenset(registry.names())) for registry in registries]
+    wanted = [*named, *prompts] or sorted(there[0][1] | there[1][1])
+    found = [
+        compare(name, *(registry.configuration(name) if name in names else None for registry, names in there))
+        for name in wanted
+    ]
     return found if named or prompts else [item for item in found if item.old != item.new]
-
-
-def _configuration(registry: Registry, name: str) -> Configuration | None:
-    return registry.configuration(name) if name in registry.names() else None
 
 
 def compare(name: str, old: Configuration | None, new: Configuration | None) -> Comparison:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import RefusedError
 from promptops.registry import canonical, schemas
+from promptops.trust.statement import TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from promptops.registry.configuration import Configuration
 
-STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:promptops:release:v1"
 MAX_BYTES = 1 << 20
 
@@ -86,7 +86,7 @@ class Manifest(NamedTuple):
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement that is signed."""
         return {
-            "_type": STATEMENT,
+            "_type": TYPE,
             "subject": [
                 {"name": "commit", "digest": {"gitCommit": self.commit}},
                 {"name": self.tag, "digest": {"sha256": self.configuration.removeprefix("sha256:")}},

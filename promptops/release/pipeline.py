@@ -10,6 +10,7 @@ from promptops.registry.registry import Registry
 from promptops.release import candidates, journal, making
 from promptops.repo.refs import Update
 from promptops.repo.source import TreeSource
+from promptops.repo.tags import tag_name
 from promptops.trust import policy, reviews, sshsig
 
 if TYPE_CHECKING:
@@ -173,16 +174,22 @@ def run(setting: Setting, *, dry_run: bool = False) -> list[Outcome]:
 def _units(setting: Setting) -> list[list[_Work]]:
     git, options = setting.git, setting.options
     works = []
+    envelopes = reviews.known(git, setting.head.commit, ())
     for configuration in candidates.unreleased(git, setting.head, options.prompts):
         prompt = configuration.prompt
-        work = _Work(Outcome(prompt.name, prompt.version, f"prompt/{prompt.name}@v{prompt.version}"))
+        work = _Work(Outcome(prompt.name, prompt.version, tag_name(prompt.name, prompt.version)))
         works.append(work)
         try:
             found = candidates.candidate(git, configuration, setting.trust)
             previous = found.previous and found.previous.manifest.tag
             work.candidate, work.outcome.previous = found, previous or None
-            work.judgement = reviews.review_release(
-                git, configuration=configuration, previous=found.previous_tag, commit=setting.head.commit
+            work.judgement = reviews.judge_release(
+                git,
+                setting.trust,
+                configuration=configuration,
+                previous=found.previous_tag,
+                commit=setting.head.commit,
+                envelopes=envelopes,
             )
         except PromptopsError as error:
             _stop(work, error)

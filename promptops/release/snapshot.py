@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.release import authority, clone, live, verify
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
     from promptops.trust.policy import Trust
 
 
-def build(git: Git, environment: str, *, root: str | None = None) -> dict[str, Any]:
-    """Return the entries of a snapshot by prompt name.
+class State(NamedTuple):
+    """What an environment serves.
+
+    Attributes:
+        prompts: entries of a snapshot by prompt name.
+        failed: why there is none, or not the one of this clone, by prompt name.
+    """
+
+    prompts: dict[str, Any]
+    failed: dict[str, PromptopsError]
+
+
+def build(git: Git, environment: str, *, root: str | None = None) -> State:
+    """Return the verified entries of a snapshot, and which decisions and releases do not verify.
 
     Args:
         git: the repository, opened strictly.
@@ -27,7 +39,7 @@ def build(git: Git, environment: str, *, root: str | None = None) -> dict[str, A
         root: the pinned digest of the policy's first version.
 
     Raises:
-        RefusedError: a decision or a release does not verify.
+        RefusedError: the policy does not verify.
         PromptopsError: nothing is live there.
     """
     heads = live.heads(git, environment)
@@ -40,11 +52,14 @@ def build(git: Git, environment: str, *, root: str | None = None) -> dict[str, A
     if root is not None:
         trust.verify_chain(root)
     rules = authority.rules(git, trust)
-    found = {}
+    state = State({}, {})
     for name, oid in sorted(heads.items()):
-        chain = authority.decisions(git, oid, rules, environment=environment, prompt=name)
-        found[name] = _entry(git, chain[0], trust)
-    return found
+        try:
+            chain = authority.decisions(git, oid, rules, environment=environment, prompt=name)
+            state.prompts[name] = _entry(git, chain[0], trust)
+        except PromptopsError as error:
+            state.failed[name] = error
+    return state
 
 
 def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
@@ -71,12 +86,24 @@ def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
     }
 
 
-def write(path: str, environment: str, prompts: dict[str, Any]) -> None:
-    """Write a snapshot file by an atomic rename; a symbolic link stays one, and its target is replaced.
+def update(path: str, environment: str, state: State, *, age: int) -> State:
+    """Bring a snapshot file up to date by an atomic rename; a symbolic link stays one, and its target is replaced.
+
+    A prompt that failed, or of which the file holds a later decision, keeps what the file holds of it. Then the file
+    keeps its time of creation, too: it says since when not everything was verified again.
+
+    Args:
+        path: the file.
+        environment: what is served.
+        state: from `build`.
+        age: seconds for which a file with the same content is left alone.
+
+    Returns:
+        What was written, nothing where that was not necessary; and every reason to keep an entry or leave one out.
 
     Raises:
         PromptopsError: there is no such folder, or something else than a file is there.
-        RefusedError: the file there is of a later state: somebody turned a live ref back.
+        OSError: it cannot be written.
     """
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
@@ -84,16 +111,38 @@ def write(path: str, environment: str, prompts: dict[str, Any]) -> None:
         raise PromptopsError(f"there is no folder {folder}", hint=f"mkdir -p {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
         raise PromptopsError(f"{path} is no regular file", hint="without -o it goes to standard output")
-    for name, now in _current(path, environment).items():
-        if name not in prompts or prompts[name]["decision"]["sequence"] < now["decision"]["sequence"]:
-            raise RefusedError(
+    data, kept, created = _current(path, environment)
+    prompts, failed = _merged(state, kept, path)
+    now = int(time.time())
+    same = runtime.serialize(environment, created, prompts) == data
+    if not prompts or (same and (failed or 0 <= now - created < age)):
+        return State({}, failed)
+    _replace(path, folder, runtime.serialize(environment, created if failed and kept else now, prompts))
+    return State(prompts, failed)
+
+
+def _merged(state: State, kept: dict[str, Any], path: str) -> State:
+    merged = State(dict(state.prompts), dict(state.failed))
+    for name, now in kept.items():
+        new = state.prompts.get(name)
+        if new is not None and new["decision"]["sequence"] >= now["decision"]["sequence"]:
+            continue
+        merged.prompts[name] = now
+        merged.failed.setdefault(
+            name,
+            RefusedError(
                 f"{name}: the snapshot holds decision {now['decision']['sequence']}, this clone an earlier one",
                 hint=f"{live.FETCH}; or remove {path} if that is meant",
-            )
+            ),
+        )
+    return merged
+
+
+def _replace(path: str, folder: str, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".promptops-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(runtime.serialize(environment, int(time.time()), prompts))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         # mkstemp's mode would hide the file from the application's user.
@@ -105,11 +154,14 @@ def write(path: str, environment: str, prompts: dict[str, Any]) -> None:
         raise
 
 
-def _current(path: str, environment: str) -> dict[str, Any]:
+def _current(path: str, environment: str) -> tuple[bytes, dict[str, Any], int]:
+    """Return bytes, entries and time of creation of a good file of this environment, or nothing and 0."""
     try:
         with open(path, "rb") as file:
-            document = runtime.parse(file.read())
+            data = file.read()
+        document = runtime.parse(data)
     except (FileNotFoundError, InputError):
-        return {}
-    prompts: dict[str, Any] = document["prompts"]
-    return prompts if document["environment"] == environment else {}
+        return b"", {}, 0
+    if document["environment"] != environment:
+        return b"", {}, 0
+    return data, document["prompts"], document["created"]

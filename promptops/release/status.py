@@ -11,7 +11,7 @@ from promptops.registry.registry import Registry
 from promptops.release import history, live
 from promptops.repo import refs, tags
 from promptops.repo.source import TreeSource
-from promptops.trust import reviews
+from promptops.trust import policy, reviews
 
 if TYPE_CHECKING:
     from promptops.registry.configuration import Configuration
@@ -56,13 +56,18 @@ def standings(git: Git, revision: str = "HEAD") -> list[Standing]:
         released.setdefault(release.name, []).append(release)
     serving = _serving(git)
     found = []
+    unreleased: list[tuple[Standing, Configuration]] = []
     for name in registry.names():
         one = Standing(name, live=serving.get(name, {}))
         try:
-            _fill(git, one, registry.configuration(name), released.get(name, []), commit)
+            configuration = registry.configuration(name)
+            _fill(git, one, configuration, released.get(name, []))
+            if one.state == "unreleased":
+                unreleased.append((one, configuration))
         except InputError as error:
             one.state, one.missing, one.next = "broken", [error.message], "promptops check --all"
         found.append(one)
+    _judge(git, unreleased, commit)
     return found
 
 
@@ -78,7 +83,7 @@ def _serving(git: Git) -> dict[str, dict[str, str]]:
     return found
 
 
-def _fill(git: Git, one: Standing, configuration: Configuration, released: list[Release], commit: str) -> None:
+def _fill(git: Git, one: Standing, configuration: Configuration, released: list[Release]) -> None:
     one.version, one.digest = configuration.prompt.version, configuration.digest
     one.newest = released[0].version.text if released else None
     same = next((release for release in released if release.version.text == one.version), None)
@@ -87,7 +92,7 @@ def _fill(git: Git, one: Standing, configuration: Configuration, released: list[
     elif released and versions.parse(one.version) < released[0].version:
         one.state, one.next = "stale", f"promptops bump {one.name}"
     else:
-        _fill_unreleased(git, one, configuration, commit)
+        one.state = "unreleased"
 
 
 def _fill_released(git: Git, one: Standing, same: Release) -> None:
@@ -102,16 +107,28 @@ def _fill_released(git: Git, one: Standing, same: Release) -> None:
         one.next = f"promptops promote {one.name} --env ENV --reason REASON"
 
 
-def _fill_unreleased(git: Git, one: Standing, configuration: Configuration, commit: str) -> None:
-    one.state = "unreleased"
-    earlier = tags.releases(git, one.name)
-    try:
-        judged = reviews.review_release(
-            git, configuration=configuration, previous=earlier[-1] if earlier else None, commit=commit
-        )
-    except PromptopsError as error:
-        one.missing, one.next = [error.message], error.hint
+def _judge(git: Git, unreleased: list[tuple[Standing, Configuration]], commit: str) -> None:
+    """Say of each whether it may be released, by the policy of the commit."""
+    if not unreleased:
         return
-    one.approved = judged.satisfied
-    one.missing = [f"{item.subject}: {item.reason}" for item in judged.missing]
-    one.next = f"promptops release {one.name}" if judged.satisfied else "promptops review request"
+    earlier = tags.releases_of(git, [one.name for one, _ in unreleased])
+    try:
+        trust = policy.load(TreeSource(git, commit))
+        trust.verify_chain()
+        envelopes = reviews.known(git, commit, ())
+    except PromptopsError as error:
+        for one, _ in unreleased:
+            one.missing, one.next = [error.message], error.hint
+        return
+    for one, configuration in unreleased:
+        previous = earlier[one.name][-1] if earlier[one.name] else None
+        try:
+            judged = reviews.judge_release(
+                git, trust, configuration=configuration, previous=previous, commit=commit, envelopes=envelopes
+            )
+        except PromptopsError as error:
+            one.missing, one.next = [error.message], error.hint
+            continue
+        one.approved = judged.satisfied
+        one.missing = [f"{item.subject}: {item.reason}" for item in judged.missing]
+        one.next = f"promptops release {one.name}" if judged.satisfied else "promptops review request"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
-_SPECIAL = frozenset((SYMLINK, SUBMODULE))
+SPECIAL = frozenset((SYMLINK, SUBMODULE))
 _MAX_WORKTREE_BYTES = 64 << 20
 _MAX_PATH = 4096
 
@@ -142,7 +142,7 @@ class _GitSource(ABC):
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """See `Source.read_many`."""
         wanted = {path: entry for path in paths if (entry := self._all().get(path))}
-        blobs = self.git.objects(sorted({entry.oid for entry in wanted.values() if entry.mode not in _SPECIAL}))
+        blobs = self.git.objects(sorted({entry.oid for entry in wanted.values() if entry.mode not in SPECIAL}))
         return {path: blobs[entry.oid] for path, entry in wanted.items() if entry.oid in blobs}
 
 

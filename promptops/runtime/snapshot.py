@@ -102,7 +102,8 @@ class Snapshot:
 
     Args:
         path: the file that ``promptops snapshot -o`` writes.
-        max_age: seconds after which `stale` is true; None for never.
+        max_age: seconds after which `stale` is true; None for never. A watch renews the file at least once a minute,
+            unless a prompt no longer verifies.
     """
 
     def __init__(self, path: str, *, max_age: float | None = None) -> None:
@@ -112,8 +113,8 @@ class Snapshot:
         self.environment = ""
         self.created = 0
         self._seen: tuple[int, int, int] | None = None
-        self._entries: dict[str, dict[str, Any]] = {}
-        self._resolved: dict[str, Resolved] = {}
+        # Entries, and what became of them: swapped as one, so that a reader never mixes two files.
+        self._content: tuple[dict[str, dict[str, Any]], dict[str, Resolved]] = ({}, {})
         self._lock = threading.Lock()
 
     @property
@@ -130,20 +131,18 @@ class Snapshot:
             PromptopsError: there is no readable snapshot and there never was one, or it serves no such prompt.
         """
         self._refresh()
-        found = self._resolved.get(name)
-        if found is None:
-            found = self._resolve(name)
-        return found
-
-    def _resolve(self, name: str) -> Resolved:
-        if name not in self._entries:
-            if self.error is not None and not self._entries:
+        entries, resolved = self._content
+        found = resolved.get(name)
+        if found is not None:
+            return found
+        if name not in entries:
+            if self.error is not None and not entries:
                 raise self.error
             raise PromptopsError(
                 f"{self.environment or self.path} serves no prompt {name}",
                 hint=f"promptops promote {name} --env {self.environment or 'ENV'} --reason REASON",
             )
-        return self._resolved.setdefault(name, Resolved(name, self._entries[name]))
+        return resolved.setdefault(name, Resolved(name, entries[name]))
 
     def _refresh(self) -> None:
         try:
@@ -173,8 +172,7 @@ class Snapshot:
             return
         self.environment = document["environment"]
         self.created = document["created"]
-        self._entries = document["prompts"]
-        self._resolved = {}
+        self._content = (document["prompts"], {})
         self.error = None
 
 

@@ -138,14 +138,14 @@ def _collect(envelope: Envelope, wanted: Sequence[Subject], signed: dict[str, Si
         return
     stated = {descriptor["name"]: descriptor for descriptor in value["subject"]}
     about = [subject for subject in wanted if subject.name in stated]
-    covered = []
+    covered, digest = [], envelope.digest
     for subject in about:
         rejected = signed[subject.name].rejected
         if not _covers(stated[subject.name], subject, release=context.release):
             rejected.append(_difference(kind[0], stated[subject.name], subject))
         elif context.used_up(subject, value["predicate"]["base"]):
             rejected.append(f"{kind[0]} has served already: {context.ref} held this content since and took it back")
-        elif not subject.is_prompt and envelope.digest in context.spent(subject):
+        elif not subject.is_prompt and digest in context.spent(subject):
             rejected.append(f"{kind[0]} does not count: it was given for an earlier change")
         else:
             covered.append(subject)
@@ -160,7 +160,7 @@ def _collect(envelope: Envelope, wanted: Sequence[Subject], signed: dict[str, Si
         entry.rejected.extend(f"{kind[0]} does not count: {each}" for each in refusals)
         (entry.requesters if kind[0] == "request" else entry.approvers).update(people)
         if people:
-            entry.envelopes.add(envelope.digest)
+            entry.envelopes.add(digest)
 
 
 def _covers(descriptor: dict[str, Any], subject: Subject, *, release: bool) -> bool:

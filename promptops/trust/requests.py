@@ -55,16 +55,15 @@ def propose(git: Git, *, target: str, head: str, envelopes: Sequence[Envelope] =
     change = reviews.review_change(git, target=target, head=head, envelopes=envelopes)
     commit = git.commit(head)
     registry = Registry(TreeSource(git, commit))
-    releases = tags.releases(git)
     names = [each.name.removeprefix(subjects.PROMPT_PREFIX) for each in change.subjects if each.is_prompt]
     if not change.subjects and not change.missing:
-        names = _unreleased(registry, releases)
+        names = _unreleased(registry, tags.releases(git))
     tip = git.commit(target)
+    releases = tags.releases_of(git, names)
     prompts = []
     for name in names:
         configuration = registry.configuration(name)
-        own = [tag for tag in releases if tag.name == name]
-        prompts.append((configuration, subjects.newest(git, own, configuration.prompt.version, tip)))
+        prompts.append((configuration, subjects.newest(git, releases[name], configuration.prompt.version, tip)))
     if not prompts:
         return change
     trust = policy.load(TreeSource(git, commit))
@@ -170,9 +169,9 @@ def expiry(text: str) -> str:
     """
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as error:
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is not a date", hint="write it as 2026-12-31 or 2026-12-31T12:00:00Z") from error
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     if when <= datetime.now(UTC):
         raise UsageError(f"{text} is not in the future", hint="a day begins at 00:00 UTC; name a later one")
     return when.strftime(judgement.TIME_FORMAT)

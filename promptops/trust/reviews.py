@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from promptops.errors import InputError, PromptopsError, RefusedError
+from promptops.errors import InputError, RefusedError
 from promptops.registry import canonical
 from promptops.registry.governed import POLICY, is_governed, is_trust
 from promptops.registry.registry import Registry
+from promptops.repo.ancestry import empty_tree, merge_base
 from promptops.repo.source import TreeSource
 from promptops.trust import chain, commits, policy, store, subjects
 from promptops.trust.judgement import Context, Judgement, Missing, judge
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from promptops.trust.policy import Trust
     from promptops.trust.subjects import Subject
 
-__all__ = ["Judgement", "Missing", "judge_release", "judge_releases", "review_change", "review_release"]
+__all__ = ["Judgement", "Missing", "judge_release", "judge_releases", "review_change"]
 
 
 def review_change(
@@ -80,41 +81,6 @@ def review_change(
     return found._replace(missing=[*missing, *found.missing], base=base, notes=notes)
 
 
-def review_release(
-    git: Git,
-    *,
-    configuration: Configuration,
-    previous: ReleaseTag | None,
-    commit: str,
-    envelopes: Sequence[Envelope] = (),
-    revoked: bytes = b"",
-    root: str | None = None,
-    at: datetime | None = None,
-) -> Judgement:
-    """Judge whether a prompt may be released from ``commit``, by the policy of that commit and its own root chain.
-
-    Args:
-        git: the repository.
-        configuration: the prompt as ``commit`` has it.
-        previous: the release before it, or None.
-        commit: the commit to release.
-        envelopes: requests and approvals besides those in the tree, such as a release tag's.
-        revoked: further revoked keys, one a line: those of the branch's tip, when an old release is verified.
-        root: the pinned root digest.
-        at: when signatures must not have expired; now by default.
-
-    Raises:
-        RefusedError: the policy is missing, or its chain does not verify.
-    """
-    commit = git.commit(commit)
-    trust = policy.load(TreeSource(git, commit), revoked=revoked)
-    trust.verify_chain(root)
-    found = known(git, commit, envelopes)
-    return judge_release(
-        git, trust, configuration=configuration, previous=previous, commit=commit, envelopes=found, at=at
-    )
-
-
 def judge_release(
     git: Git,
     trust: Trust,
@@ -125,7 +91,17 @@ def judge_release(
     envelopes: Sequence[Envelope],
     at: datetime | None = None,
 ) -> Judgement:
-    """Judge a release by a policy whose chain was verified, on these envelopes alone; see `review_release`."""
+    """Judge whether a prompt may be released.
+
+    Args:
+        git: the repository.
+        trust: the policy that decides; its chain was verified.
+        configuration: the prompt as ``commit`` has it.
+        previous: the release before it, or None.
+        commit: full id of the commit to release.
+        envelopes: all requests and approvals that may count, such as those `known`.
+        at: when signatures must not have expired; now by default.
+    """
     found = judge_releases(git, trust, [(configuration, previous)], commit=commit, envelopes=envelopes, at=at)
     return found._replace(base=previous.commit if previous else None)
 
@@ -165,30 +141,12 @@ def _held(git: Git) -> Callable[[str | None], frozenset[str]]:
     return cache(lambda commit: store.digests(git, commit) if commit else frozenset[str]())
 
 
-def merge_base(git: Git, target: str, head: str) -> str | None:
-    """Return the newest common ancestor, or None for unrelated histories.
-
-    Raises:
-        PromptopsError: the clone is too shallow to know.
-    """
-    done = git.try_run("merge-base", target, head)
-    if done.returncode == 0:
-        return done.stdout.decode().split()[0]
-    if git.shallow:
-        raise PromptopsError("this shallow clone does not reach the merge base", hint="git fetch --unshallow --tags")
-    return None
-
-
-def empty_tree(git: Git) -> str:
-    """Return the id of the tree without files, which git knows in every repository."""
-    return git.run("hash-object", "-t", "tree", "--stdin", stdin=b"").decode().strip()
-
-
 def target_ref(git: Git, target: str, trust: Trust) -> str:
     """Return the full name of the branch that ``target`` means, on whichever side of the remote it was named."""
     name = git.try_run("rev-parse", "--symbolic-full-name", "--end-of-options", target).stdout.decode().strip()
     name = name.splitlines()[-1] if name else ""
-    if name.startswith("refs/remotes/"):
+    # The remote of a clone may be a ref by itself, such as git-svn's refs/remotes/svn.
+    if name.startswith("refs/remotes/") and name.count("/") > 2:
         name = "refs/heads/" + name.split("/", 3)[3]
     if trust.is_protected(name):
         return name

@@ -102,7 +102,7 @@ def of_change(git: Git, paths: dict[str, Changed], base: str, head: str, target:
     """
     registry = Registry(TreeSource(git, head))
     names, used = _affected(registry, paths)
-    releases = tags.releases(git) if names else []
+    releases = tags.releases_of(git, names)
     older = (
         Registry(TreeSource(git, base)) if git.try_run("cat-file", "-e", f"{base}^{{commit}}").returncode == 0 else None
     )
@@ -111,7 +111,7 @@ def of_change(git: Git, paths: dict[str, Changed], base: str, head: str, target:
     for name in sorted(names):
         configuration = registry.configuration(name)
         if older is None or _identity(registry, name) != _identity(older, name):
-            previous = newest(git, [tag for tag in releases if tag.name == name], configuration.prompt.version, target)
+            previous = newest(git, releases[name], configuration.prompt.version, target)
             subject = of_prompt(configuration, previous.version.text if previous else None)
             found.append(subject._replace(owners=_owners(taker, name) or subject.owners))
     rest = {path: changed for path, changed in paths.items() if path not in used and _is_file(path, changed)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import MODEL, PROMPT
+from support import MODEL, PROMPT, make_repo
 
 REPLY = "prompts/reply.yaml"
 TEXT = PROMPT.replace("Answer the ticket.", "Answer it well.")
@@ -165,3 +165,13 @@ def test_moves_nothing_when_one_file_cannot_be_edited(moving):
 def test_wrong_usage_and_unknown_names(moving, args, code):
     assert moving.repo.cli("bump", *args).code == code
     assert moving.repo.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("args", [(), ("--staged",), ("reply",)])
+def test_before_the_first_commit_every_version_is_legal(tmp_path, args):
+    repo = make_repo(tmp_path)
+    repo.write("models/gpt.yaml", MODEL)
+    repo.write(REPLY, PROMPT)
+    repo.git("add", "-A")
+    done = repo.cli("bump", *args)
+    assert (done.code, done.err, "nothing to do" in done.out) == (0, "", True)

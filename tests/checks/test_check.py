@@ -260,3 +260,13 @@ def test_explain_covers_every_rule(registry):
         assert all(part in page for part in ("Why: ", "How to fix: ", "Example:"))
     assert [each["rule"] for each in json.loads(registry.cli("explain", "PO301", "--json").out)] == ["PO301"]
     assert registry.cli("explain", "PO999").code == 2
+
+
+def test_more_changed_includes_than_fit_on_a_command_line(judge):
+    judge.stage(**{REPLY: PROMPT.replace("Answer the ticket.", "{% include 'tone.md' %}"), "prompts/tone.md": "x"})
+    judge.repo.commit("Include", sign=False)
+    blob = judge.repo.git("hash-object", "-w", "--stdin", stdin="y")
+    deep = "/".join(["prompts", *["d" * 200] * 10])
+    names = ["prompts/tone.md", *(f"{deep}/{number}.md" for number in range(1200))]
+    judge.repo.git("update-index", "--add", "--index-info", stdin="".join(f"100644 {blob}\t{name}\n" for name in names))
+    assert {each.rule for each in judge.check("--staged") if each.path == REPLY} == {"PO301"}

@@ -73,6 +73,11 @@ def test_no_identity_and_no_key(project):
     assert found["signing key"]["state"] == "missing"
 
 
+def test_signatures_that_git_log_would_show(project):
+    project.git("config", "log.showSignature", "true")
+    assert probes(project)["clock"]["state"] == "ok"
+
+
 def test_a_commit_from_the_future(project):
     replace(project, extra_env={"GIT_COMMITTER_DATE": "2099-01-01T00:00:00Z"}).commit("Future")
     assert probes(project)["clock"]["state"] == "warn"

@@ -100,15 +100,12 @@ class Bench:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def hold_after(count: int, script: Any) -> tuple[Any, threading.Event, threading.Event]:
-    """A script that stops answering after ``count`` requests; events: it has stopped, and go on."""
-    stopped, release = threading.Event(), threading.Event()
+def hold_after(count: int, script: Any) -> tuple[Any, threading.Event]:
+    """A script whose answers from the ``count``-th on wait for the event that comes with it."""
+    release = threading.Event()
 
     def held(number: int, body: dict[str, Any]) -> Answer:
         answer = script(number, body)
-        if number < count:
-            return answer
-        stopped.set()
-        return Answer(body=answer.body, held=release)
+        return answer if number < count else Answer(body=answer.body, held=release)
 
-    return held, stopped, release
+    return held, release

@@ -5,16 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
-from evaluation.canaries import FACTS, FLATTERY, MODEL, STYLE, flattering, hold_after, text_by
+from evaluation.canaries import FACTS, FLATTERY, HONEST, MODEL, STYLE, flattering, hold_after, text_by
 from inference.faults import KEY, Answer, FaultServer, completion
+from releasing import wait_until
+from support import TELL_INTERRUPT, until_told
 
 PROJECT = """\
 version: 1
 canary: {share: "5%", minimum: 40, budget: {requests: 600}}
 """
+CANARY = ("canary", "reply", "--base", "main")
 
 
 @pytest.fixture
@@ -212,50 +214,53 @@ def test_another_folder_may_hold_the_evidence(project, serve, tmp_path):
 
 def test_evidence_holds_no_secret(project, serve):
     serve(text_by(0.0))
-    project.cli("canary", "reply", "--base", "main")
-    for path in evidence(project).rglob("*"):
-        assert not path.is_file() or (KEY not in path.read_text() and "127.0.0.1" not in path.read_text())
+    assert project.cli("canary", "reply", "--base", "main").code == 0
+    files = {path.name: path.read_text() for path in evidence(project).rglob("*") if path.is_file()}
+    assert files.keys() >= {"replies.jsonl", "result.json"}
+    assert HONEST in files["replies.jsonl"]
+    assert not [name for name, text in files.items() if KEY in text or "127.0.0.1" in text]
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_an_interrupted_run_keeps_what_it_paid_and_resumes(project, serve, how, code):
-    held, stopped, release = hold_after(50, text_by(0.0))
+    project.git("stash", "--quiet")
+    project.write("models/gpt.yaml", project.read("models/gpt.yaml") + "limits: {concurrency: 4}\n")
+    project.commit("Ask gently")
+    project.git("stash", "pop", "--quiet")
+    held, release = hold_after(50, text_by(0.0))
     server = serve(held)
     process = subprocess.Popen(
-        [sys.executable, "-m", "promptops", "canary", "reply", "--base", "main"],
+        [sys.executable, "-c", f"{TELL_INTERRUPT}\nfrom promptops.cli import main; main()", *CANARY],
         cwd=project.root,
         env=dict(os.environ),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert stopped.wait(60)
-    wait_for(lambda: len(kept(project)) >= 50)
+    # All four places are taken, so that no further request is on its way.
+    wait_until(lambda: len(server.requests) == 54)
     process.send_signal(how)
     # Calls under way are answered in time for an interrupted run, and too late for a killed one.
-    threading.Timer(0.2, release.set).start()
-    _, err = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        until_told(process)
+    else:
+        process.wait(120)
+    release.set()
+    _, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in err
-    paid, asked = len(kept(project)), len(server.requests)
-    assert paid == asked if how == signal.SIGINT else 50 <= paid <= asked
-    done = project.cli("canary", "reply", "--base", "main", "--json")
+    assert len(server.requests) == 54
+    paid = len(kept(project))
+    assert paid == (54 if how == signal.SIGINT else 50)
+    done = project.cli(*CANARY, "--json")
     told = json.loads(done.out)
     assert (done.code, told["verdict"], told["attempts"]) == (0, "pass", 2)
-    assert len(kept(project)) == told["calls"]["requests"] == len(server.requests) - (asked - paid)
+    assert len(kept(project)) == told["calls"]["requests"] == len(server.requests) - (54 - paid)
 
 
 def kept(repo):
     lines = [line for path in evidence(repo).glob("*/replies.jsonl") for line in path.read_text().splitlines()]
     return {json.loads(line)["key"] for line in lines if line.endswith("}")}
-
-
-def wait_for(condition):
-    for _ in range(600):
-        if condition():
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("waited in vain")
 
 
 def test_a_reply_cannot_steer_the_terminal(project, serve):

@@ -229,3 +229,17 @@ def test_a_suite_keeps_the_digest_that_earlier_code_gave_it(monkeypatch):
     assert {then, evaluators.digest(suite)} <= evaluators.digests(suite)
     other = suites.parse("s", value | {"cases": [{"id": "a", "input": "ho"}]})
     assert then not in evaluators.digests(other)
+
+
+OWN = "import re, sys\n\nclass Own(Exception):\n    pass\n\n"
+FAULTS = ['raise Own("broken")', 're.compile("(")', "sys.exit(3)", "import nowhere_at_all"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_own_code_raises_is_its_own_fault(tmp_path, fault):
+    suite = with_code(tmp_path, f"{OWN}def half(case, reply):\n    {fault}\n")
+    with pytest.raises(InputError, match=r"evals\.checks:half failed on case a"):
+        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+    suite = with_code(tmp_path, f"{OWN}{fault}\n")
+    with pytest.raises(InputError, match=r"evals\.checks:half cannot be loaded"):
+        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)

@@ -15,7 +15,7 @@ POOLS = {"a": [str(n) for n in range(20)], "b": [str(n) for n in range(7)]}
 def collect(ask, *, stop, live=None, window=4, pools=None):
     async def run():
         order, seen = Order(SEED, pools or POOLS), []
-        stream = in_order(order, ask, lambda: (live or (lambda _: order.suites))(seen), window=window)
+        stream = in_order(order, ask, lambda: (live or (lambda _: POOLS))(seen), window=window)
         async for draw, answer in stream:
             seen.append((draw, answer))
             if len(seen) == stop:

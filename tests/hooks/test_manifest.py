@@ -36,6 +36,14 @@ def test_every_entry_is_a_command_that_exists(hook, registry):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("hook", shipped(), ids=lambda hook: hook["id"])
+def test_no_hook_waits_for_the_command_line_library(hook, registry):
+    done = registry.promptops(*hook["entry"].split()[1:], PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "promptops.repo.git" in imported
+    assert "click" not in imported
+
+
 def test_ids_are_stable():
     assert [hook["id"] for hook in shipped()] == [
         "promptops-check",

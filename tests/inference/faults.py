@@ -72,7 +72,13 @@ OK = Answer(body=completion())
 
 
 class FaultServer:
-    """A context manager; ``script`` gets the 0-based number of a request and its body."""
+    """A context manager; ``script`` gets the 0-based number of a request and its body.
+
+    Attributes:
+        requests: what came in, in its order.
+        peak: the most requests that were under way.
+        full: for scripts to set and answers to be held by.
+    """
 
     def __init__(self, script: Callable[[int, dict[str, Any]], Answer] | list[Answer] | None = None) -> None:
         answers = script if isinstance(script, list) else []
@@ -81,6 +87,7 @@ class FaultServer:
         )
         self.requests: list[Seen] = []
         self.peak = 0
+        self.full = threading.Event()
         self._under_way = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -89,12 +96,12 @@ class FaultServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def endpoint(self, **changes: Any) -> Endpoint:
         """How to reach it, with a key."""

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 import releasing
-from evaluation.canaries import STYLE, text_by
+from evaluation.canaries import STYLE, hold_after, text_by
 from inference.faults import KEY, FaultServer
 from releasing import NEW, OLD, PROMPT, failed, manifest_of
 from support import prompt
@@ -164,11 +164,13 @@ def test_resumed_release_pays_nothing_again(tested):
 
 
 def test_killed_canary_continues(tested):
-    with FaultServer(text_by(0.0)) as server:
+    held, go_on = hold_after(10, text_by(0.0))
+    with FaultServer(held) as server:
         running = releasing.start(tested, "release", OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY)
         releasing.wait_until(lambda: len(server.requests) > 10 or running.poll() is not None)
         running.send_signal(signal.SIGKILL)
         running.wait()
+        go_on.set()
         assert tested.git("tag", "--list", TAG) == ""
         outcome = release(tested, server)
         assert outcome["status"] == "released"

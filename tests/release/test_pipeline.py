@@ -239,6 +239,10 @@ class TestReason:
         assert "--canary and --no-canary" in done.stderr
         assert tags(solo) == []
 
+    @pytest.mark.parametrize("share", ["", "5", "0%"])
+    def test_share_of_the_canary_is_a_percentage(self, solo, share):
+        assert "5%" in solo.promptops("release", "--canary", share, check=2).stderr
+
     def test_reason_cannot_forge_lines_of_the_tag(self, solo):
         lines = "x\nRelease other\n-----BEGIN SSH SIGNATURE-----\n-----BEGIN PROMPTOPS BUNDLE-----"
         solo.promptops("release", "--no-canary", lines)
@@ -289,13 +293,15 @@ class TestInterruption:
         solo.git("push", "-q", "origin", "main")
         wanted = {TAG, "prompt/support/close@v1.0.0"}
         # Held in the remote's hook, the push is under way but has not happened.
-        (remote / "hooks/pre-receive").write_text(f"#!/bin/sh\ntouch {remote}/reached\nsleep 0.5\n")
+        wait = f"for i in $(seq 2400); do test -e {remote}/killed && exit 0; sleep 0.05; done; exit 1"
+        (remote / "hooks/pre-receive").write_text(f"#!/bin/sh\ntouch {remote}/reached\n{wait}\n")
         (remote / "hooks/pre-receive").chmod(0o755)
         running = releasing.start(solo, "release", "--no-canary", "x", "--together", "--push")
         wait_for(remote / "reached", running)
         running.send_signal(signal.SIGKILL)
         running.wait()
-        assert tags(solo) == []
+        assert tags(solo) == remote_tags(remote) == []
+        (remote / "killed").touch()
         releasing.wait_until(lambda: set(remote_tags(remote)) == wanted)
         (remote / "hooks/pre-receive").unlink()
         assert release(solo, "--together", "--push") == []

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
 
 import releasing
 from releasing import NEW, OLD, PROMPT
-from support import prompt
+from support import PROMPT as PLAIN
+from support import make_registry, prompt
+
+from promptops.release import compare
+from promptops.repo.git import Git
 
 
 def standing(repo):
@@ -122,3 +128,41 @@ def test_manifest_is_published_as_a_schema(released):
     from promptops.registry import schemas
 
     assert schemas.problems("manifest", releasing.manifest_of(released).statement()) == []
+
+
+def calls(action):
+    """Return how many functions ``action`` calls."""
+    count = itertools.count()
+    sys.setprofile(lambda _, event, __: next(count) if event in {"call", "c_call"} else None)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return next(count)
+
+
+def test_diff_of_many_prompts_looks_at_each_once(tmp_path):
+    def compare_all(count):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        repo = make_registry(folder, **{f"p{number}": PLAIN for number in range(count)})
+        repo.git("commit", "-q", "--allow-empty", "-m", "Next")
+        with Git(str(repo.root)) as git:
+            old, new = compare.side(git, "HEAD~1"), compare.side(git, "HEAD")
+            return calls(lambda: compare.compare_all(git, old, new, ()))
+
+    few, some, many = (compare_all(count) for count in (1, 50, 99))
+    assert many - some < 1.2 * (some - few)
+
+
+def test_status_of_many_unreleased_prompts_starts_no_more_processes(solo, tmp_path):
+    def traced(name):
+        trace = tmp_path / name
+        solo.promptops("status", GIT_TRACE=str(trace))
+        return sum("trace: built-in: git" in line for line in trace.read_text().splitlines())
+
+    one = traced("one")
+    for number in range(5):
+        solo.write(f"prompts/support/more{number}.yaml", prompt("More."))
+    solo.commit("More")
+    assert traced("six") == one

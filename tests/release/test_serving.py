@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 import pytest
 import releasing
 import reviewing
 from releasing import NEW, OLD, PROMPT, failed
-from support import prompt
+from support import no_room, prompt
 
 from promptops.errors import RefusedError
 from promptops.release import live
 from promptops.repo.git import Git
 from promptops.runtime import Snapshot
+from promptops.runtime.snapshot import serialize
 
 NAME = "support/reply"
 REF = f"refs/promptops/live/prod/{NAME}/HEAD"
@@ -260,7 +262,9 @@ def test_blame_tells_what_was_live_at_a_time(serving):
     assert rows == []
     rows = json.loads(serving.cli("blame", NAME, "--env", "prod", "--json").out)
     assert [(row["tag"], row["reason"]) for row in rows] == [(NEW, "because")]
-    assert serving.cli("blame", "--env", "prod", "--at", "yesterday").code == 2
+    for wrong in ("yesterday", "9" * 5000, ""):
+        done = serving.cli("blame", "--env", "prod", "--at", wrong)
+        assert (done.code, "is no time" in done.err) == (2, True)
 
 
 def test_reason_is_required_and_bounded(released):
@@ -331,3 +335,106 @@ def test_what_was_made_before_a_move_stays_good(serving):
     assert "final" in decide(serving, "promote", f"{NAME}@1.1.0", code=1)
     forge(serving, repository="git+https://example.org/fork")
     assert "repository git+https://example.org/fork" in snapshot(serving, code=1)
+
+
+@pytest.fixture
+def three(serving):
+    """A repository in which `reply`, whose release was withdrawn, and `close` are live, and `greet` is released."""
+    for name in ("close", "greet"):
+        serving.write(f"prompts/support/{name}.yaml", prompt(f"Say {name}."))
+    serving.commit("More prompts")
+    serving.promptops("release", "--no-canary", "tested by hand")
+    decide(serving, "promote", "support/close")
+    snapshot(serving)
+    serving.promptops("withdraw", f"{NAME}@1.1.0", "--reason", "flatters")
+    return serving
+
+
+def test_one_bad_prompt_keeps_its_entry_and_stops_no_other(three):
+    before = json.loads(three.read("snapshot.json"))
+    serialized = serialize("prod", 1000, before["prompts"])
+    three.write("snapshot.json", serialized)
+    # Nothing else has changed, so nothing is written.
+    assert f"serves {NEW}, which does not verify" in snapshot(three, code=1)
+    assert three.read("snapshot.json").encode() == serialized
+    decide(three, "promote", "support/greet")
+    three.write("prompts/support/close.yaml", prompt("Say it again.", version="1.1.0"))
+    three.commit("Close")
+    three.promptops("release", "--no-canary", "tested by hand")
+    decide(three, "promote", "support/close")
+    assert f"serves {NEW}, which does not verify" in snapshot(three, code=1)
+    served = Snapshot(str(three.root / "snapshot.json"), max_age=3600)
+    assert served.load("support/greet").version == "1.0.0"
+    assert served.load("support/close").version == "1.1.0"
+    assert json.loads(three.read("snapshot.json"))["prompts"][NAME] == before["prompts"][NAME]
+    # Not everything was verified again, so the age goes on.
+    assert served.stale
+    decide(three, "rollback", NAME)
+    assert not snapshot(three).stale
+    assert json.loads(three.read("snapshot.json"))["created"] > 1000
+
+
+def test_bad_prompt_without_a_good_entry_is_left_out(three):
+    text = three.read("snapshot.json")
+    three.write("snapshot.json", text.replace('"created"', '"Created"'))
+    snapshot(three, code=1)
+    assert list(json.loads(three.read("snapshot.json"))["prompts"]) == ["support/close"]
+    done = three.promptops("snapshot", "--env", "prod", check=1)
+    assert (done.stdout, "does not verify" in done.stderr) == ("", True)
+
+
+def test_ref_that_was_turned_back_stops_no_other(three):
+    decide(three, "rollback", NAME)
+    snapshot(three)
+    three.git("update-ref", REF, f"{REF}~1")
+    decide(three, "promote", "support/greet")
+    snapshot(three, code=1)
+    served = Snapshot(str(three.root / "snapshot.json"))
+    assert (served.load(NAME).version, served.load("support/greet").version) == ("1.0.0", "1.0.0")
+
+
+@pytest.fixture
+def watch(serving):
+    """Starts a watch that writes ``snapshot.json``, and ends it after the test."""
+    running = []
+
+    def start():
+        words = ("--env", "prod", "-o", str(serving.root / "snapshot.json"), "--watch", "--interval", "0.1")
+        running.append(releasing.start(serving, "snapshot", *words, stderr=subprocess.PIPE))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.communicate()
+
+
+def test_watch_renews_a_file_that_grows_old_or_vanishes(serving, watch):
+    path = serving.root / "snapshot.json"
+    process = watch()
+    assert "wrote 1 prompt" in process.stderr.readline()
+    prompts = json.loads(path.read_text())["prompts"]
+    new = path.with_suffix(".new")
+    new.write_bytes(serialize("prod", 1000, prompts))
+    new.replace(path)
+    assert "wrote 1 prompt" in process.stderr.readline()
+    assert not Snapshot(str(path), max_age=3600).stale
+    path.unlink()
+    assert "wrote 1 prompt" in process.stderr.readline()
+    assert Snapshot(str(path)).load(NAME).version == "1.1.0"
+
+
+def test_watch_goes_on_when_there_is_no_room(serving, watch):
+    snapshot(serving)
+    before = serving.read("snapshot.json")
+    serving.write(PROMPT, prompt("So long. " * 1000, version="1.2.0"))
+    serving.commit("Long")
+    serving.promptops("release", "--no-canary", "tested by hand")
+    decide(serving, "promote", NAME)
+    with no_room(5000):
+        process = watch()
+    for _ in range(2):
+        assert "File too large" in process.stderr.readline()
+        assert "make room" in process.stderr.readline()
+    assert process.poll() is None
+    assert serving.read("snapshot.json") == before

@@ -52,6 +52,18 @@ def test_any_path_can_be_read(registry, git, name):
     assert git.object(f":0:{name}") == found
 
 
+@pytest.mark.parametrize("spec", ["x blob 3\nfoobarbaz", ":new blob 9\nline.txt", "x\n"])
+def test_a_line_break_in_a_name_forges_no_object(git, spec):
+    assert git.object(spec) is None
+    assert git.object("HEAD").kind == "commit"
+    assert git.object(":promptops.yaml").data == b"version: 1\n"
+
+
+def test_signatures_of_commits_are_not_shown_unasked(git, registry):
+    registry.git("config", "log.showSignature", "true")
+    assert git.text("log", "-1", "--format=%H") == registry.git("rev-parse", "HEAD")
+
+
 def test_bytes_that_are_no_text_can_be_a_path(registry, git):
     path = os.fsencode(str(registry.root)) + b"/caf\xe9.txt"
     with open(path, "wb") as file:

@@ -119,6 +119,30 @@ def test_changed_file_is_seen_and_broken_one_is_not(path, configuration):
     assert not opened.stale
 
 
+def test_prompt_that_vanishes_while_it_is_looked_up(path, configuration, monkeypatch):
+    opened = Snapshot(str(path))
+
+    class Vanishing(dict):
+        """While one thread asks whether the prompt is there, another one reads a file without it."""
+
+        def __contains__(self, name):
+            path.write_bytes(snapshot.serialize("prod", 2000, {"another": entry(configuration)}))
+            monkeypatch.undo()
+            assert opened.load("another").version == "1.0.0"
+            return True
+
+    parse = snapshot.parse
+
+    def vanishing(data):
+        document = parse(data)
+        return {**document, "prompts": Vanishing(document["prompts"])}
+
+    monkeypatch.setattr(snapshot, "parse", vanishing)
+    assert opened.load(NAME).version == "1.0.0"
+    with pytest.raises(PromptopsError, match="serves no prompt reply"):
+        opened.load(NAME)
+
+
 def test_age_alarm(path):
     assert Snapshot(str(path), max_age=60).stale
     assert not Snapshot(str(path), max_age=1e12).stale

@@ -10,7 +10,10 @@ from support import prompt
 from promptops.errors import InputError
 from promptops.repo import tags
 from promptops.repo.git import Git
-from promptops.trust import envelope, sshsig, statement, store
+from promptops.repo.source import TreeSource
+from promptops.trust import envelope, judgement, policy, sshsig, statement, store
+from promptops.trust.envelope import Envelope
+from promptops.trust.subjects import Subject
 
 
 def test_unreviewed_change_is_missing(project):
@@ -112,6 +115,17 @@ def test_two_approvals_stand_for_an_unknown_author(project):
 def test_approval_out_of_context(pending, predicate, reason):
     forge(pending, statement.APPROVAL, "bob", **predicate)
     assert reason in reasons(judge(pending))
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "9" * 5000])
+def test_expiry_that_no_calendar_has(pending, when):
+    done = pending.promptops("review", "approve", "--expires", when, by="bob", check=2)
+    assert "is not a date" in done.stderr
+
+
+def test_remote_that_is_one_ref(reviewed):
+    reviewed.git("update-ref", "refs/remotes/svn", "main")
+    assert "0 findings in HEAD since svn" in reviewed.promptops("check", "--base", "svn").stdout
 
 
 def test_expiry_is_judged_at_the_given_time(pending):
@@ -269,3 +283,41 @@ def test_an_envelope_is_never_written_through_a_link(pending, tmp_path):
     with pytest.raises(InputError, match="symbolic links are not followed"):
         store.write(str(pending.root), made)
     assert list(outside.iterdir()) == []
+
+
+def test_an_envelope_is_hashed_once_for_all_that_it_covers(pending):
+    hashed = []
+
+    class Counting(Envelope):
+        @property
+        def digest(self):
+            hashed.append(1)
+            return Envelope.digest.fget(self)
+
+    with Git(str(pending.root)) as git:
+        trust = policy.load(TreeSource(git, "HEAD"))
+
+    def count(number):
+        wanted = [
+            Subject(f"prompt/p{n}", "a" * 64, {"version": "1.0.0", "previous": None, "evals": [], "owners": []}, ())
+            for n in range(number)
+        ]
+        predicate = {
+            "decision": "requested",
+            "repository": trust.repository,
+            "targetRef": "refs/heads/main",
+            "createdAt": "2026-11-23T09:00:00Z",
+            "base": None,
+            "policy": {"version": 1, "digest": trust.digest},
+        }
+        value = statement.build(statement.REQUEST, [each.descriptor() for each in wanted], predicate)
+        signed = envelope.sign(value, str(pending.key("alice")), sshsig.REQUEST)
+        context = judgement.Context(
+            trust, "", str, lambda _: set(), datetime.now(UTC), lambda _: frozenset(), release=True
+        )
+        hashed.clear()
+        found = judgement.judge(wanted, [Counting(*signed)], context)
+        assert found.signed["prompt/p0"].requesters == {"alice"}
+        return len(hashed)
+
+    assert count(20) == count(1)
