@@ -209,6 +209,19 @@ def candidate(git: Git, configuration: Configuration, trust: Trust) -> Candidate
     return Candidate(configuration, previous, earlier[-1] if earlier else None, baseline(git, earlier, trust))
 
 
+def check_policy(found: Candidate, trust: Trust) -> None:
+    """Raise unless a release under this policy can follow the one before it.
+
+    Raises:
+        RefusedError: that one was made under a newer policy than this commit has.
+    """
+    if found.previous and found.previous.manifest.policy["version"] > trust.version:
+        raise RefusedError(
+            f"{found.previous.manifest.tag} was released under a newer policy than this commit has",
+            hint="bring the newest policy to this branch: git merge",
+        )
+
+
 def baseline(git: Git, releases: list[ReleaseTag], trust: Trust) -> Stored | None:
     """Return the newest of a prompt's releases that nobody who may has taken back, verified, or None.
 

@@ -146,7 +146,7 @@ def _manifest(
         commit=setting.head.commit,
         tree=setting.head.tree,
         configuration=configuration.digest,
-        blobs=proofs.blobs(setting.git, setting.head.commit, configuration),
+        blobs=proofs.blobs(setting.git, setting.head.commit, manifest.configuration_paths(configuration)),
         model=manifest.model_record(configuration, list(result.models) if result else []),
         parameters=configuration.parameters(),
         context=list(configuration.prompt.context),

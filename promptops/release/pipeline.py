@@ -181,6 +181,7 @@ def _units(setting: Setting) -> list[list[_Work]]:
             found = candidates.candidate(git, configuration, setting.trust)
             previous = found.previous and found.previous.manifest.tag
             work.candidate, work.outcome.previous = found, previous or None
+            candidates.check_policy(found, setting.trust)
             work.judgement = reviews.review_release(
                 git, configuration=configuration, previous=found.previous_tag, commit=setting.head.commit
             )

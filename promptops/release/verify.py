@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
 from promptops.release import bundle, clone, signatures, stored
+from promptops.repo import tags
 from promptops.repo.source import TreeSource
 from promptops.trust import policy
 
@@ -153,8 +154,9 @@ def _judge(git: Git, report: Report, options: Options) -> None:
         "canary signature": signatures.begin(canary) if found.manifest.canary.digest else canary,
     }
     history = signatures.begin(lambda: here.policy_history(trust))
+    listed = signatures.begin(lambda: tags.releases(git, found.manifest.name))
     # ssh-keygen and git run while this process loads the rest of itself and reads the content.
-    from promptops.release import attestation, proofs
+    from promptops.release import attestation, lineage, proofs
 
     report.attempt("manifest", lambda: proofs.manifest(git, found, trust))
     report.attempt("content", lambda: proofs.content(git, report, found))
@@ -164,7 +166,8 @@ def _judge(git: Git, report: Report, options: Options) -> None:
     report.attempt("approvals", lambda: proofs.approvals(git, report, vouchers))
     # What nobody who may release has signed is not worth reading: its evidence could take any time to weigh.
     report.attempt("canary", lambda: proofs.canary(git, report, vouchers) if signed else _depends())
-    report.attempt("previous", lambda: proofs.previous(git, found, trust))
+    report.attempt("previous", lambda: lineage.previous(git, found, listed(), trust))
+    report.attempt("next", lambda: lineage.following(git, found, listed(), trust))
     report.attempt("branch", lambda: here.branch(trust))
     report.attempt("revocations", lambda: here.signed(trust, options.root or trust.root, history()))
     if not options.withdrawn_is_fine:

@@ -101,6 +101,10 @@ def _principals(document: yaml.Document, lines: list[Signer]) -> Iterator[Proble
             hint = f"add {line.principal} to people in {POLICY}, or remove the line"
             message = f"{line.principal} belongs to nobody in the policy, so the key counts for nothing"
             yield Problem(signers.ALLOWED, line.number, None, message, hint, "warn")
+        if line.dated:
+            message = f"the key of {line.principal} has a date: past it, everything that it ever signed is refused"
+            hint = "signers write their own dates, so remove or revoke a key instead: promptops key rotate, revoke"
+            yield Problem(signers.ALLOWED, line.number, None, message, hint, "warn")
         if (signers.rsa_bits(line.public_key) or signers.MIN_RSA_BITS) < signers.MIN_RSA_BITS:
             message = f"RSA key of {line.principal} is shorter than {signers.MIN_RSA_BITS} bits"
             yield Problem(signers.ALLOWED, line.number, None, message, "promptops key rotate to an ed25519 key")

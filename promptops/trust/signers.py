@@ -43,12 +43,14 @@ class Signer(NamedTuple):
         principal: the one name of the key.
         namespaces: what its signatures may be for.
         public_key: the key's canonical wire form.
+        dated: whether the key counts for a time only.
     """
 
     number: int
     principal: str
     namespaces: tuple[str, ...]
     public_key: bytes
+    dated: bool = False
 
 
 def parse(data: bytes, path: str = ALLOWED) -> list[Signer]:
@@ -180,7 +182,8 @@ def _signer(number: int, line: str, path: str) -> Signer:
     if not all(namespaces) or any(map(_UNSAFE_NAMESPACE.search, namespaces)):
         message = f"{match['principal']} may sign for anything: namespaces= must list what for"
         raise InputError(message, hint='namespaces="git,request.v1@promptops,..."', path=path, line=number)
-    return Signer(number, match["principal"], namespaces, _key(match["type"], match["key"], path, number))
+    key = _key(match["type"], match["key"], path, number)
+    return Signer(number, match["principal"], namespaces, key, bool(options.keys() - {"namespaces"}))
 
 
 def _key(kind: str, text: str, path: str, number: int) -> bytes:

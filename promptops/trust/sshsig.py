@@ -30,6 +30,7 @@ KEY_VARIABLE = "PROMPTOPS_SIGNING_KEY"
 
 _BEGIN, _END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 _MAX_SIGNATURE = 64 << 10
+_DATED = {b"key has expired": "has expired", b"key is not yet valid": "is not valid yet"}
 
 
 class Parsed(NamedTuple):
@@ -137,6 +138,10 @@ def verify(
             check=False,
         )
     if done.returncode:
+        for words, meaning in _DATED.items():
+            if words in done.stderr:
+                # A tagger writes any date; only the clock of whoever verifies is not the signer's.
+                raise RefusedError(f"key of {line.principal} {meaning}, whatever date the signer wrote")
         raise RefusedError(f"signature of {line.principal} does not verify: {_last_line(done)}")
     return Signature(line.principal, fingerprint(named.public_key), named.public_key)
 
