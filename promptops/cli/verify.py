@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import click
@@ -11,12 +12,14 @@ from promptops.cli.opening import json_option
 from promptops.errors import UsageError
 from promptops.release import verify
 
+STATE_VARIABLE = "PROMPTOPS_VERIFY_STATE"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @click.command(
     epilog="\b\nExamples:\n  promptops verify support/reply@1.3.0 --root sha256:...\n"
-    "  promptops verify prompt/support/reply@v1.3.0 --json"
+    "  promptops verify prompt/support/reply@v1.3.0 --json\n"
+    "  promptops verify support/reply@1.3.0 --root sha256:... --state ~/.promptops-seen.json"
 )
 @click.argument("tag")
 @click.option("--root", metavar="DIGEST", help="Digest that the policy's first version must have.")
@@ -24,10 +27,23 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option(
     "--revoked", type=click.Path(exists=True, dir_okay=False), help="File of further revoked public keys, one a line."
 )
+@click.option(
+    "--state",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help=f"Remember here what was seen, and refuse what falls behind it. Else the variable {STATE_VARIABLE}.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="List every check.")
 @json_option
 def command(
-    tag: str, root: str | None, max_age: str | None, revoked: str | None, *, verbose: bool, as_json: bool
+    tag: str,
+    root: str | None,
+    max_age: str | None,
+    revoked: str | None,
+    state: str | None,
+    *,
+    verbose: bool,
+    as_json: bool,
 ) -> int:
     """Verify a release offline: signatures, content, review, canary and history.
 
@@ -35,7 +51,8 @@ def command(
     network and trusts no configuration of the repository. Without --root the policy vouches for itself, and its root
     digest is printed.
     """
-    options = verify.Options(root, _seconds(max_age), _bytes(revoked))
+    state = state or os.environ.get(STATE_VARIABLE) or None
+    options = verify.Options(root, _seconds(max_age), _bytes(revoked), state)
     return verifying.run(tag, options, verbose=verbose, as_json=as_json)
 
 

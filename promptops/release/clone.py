@@ -98,6 +98,11 @@ class Clone:
         found = [self.git.object(f"{tip}:{signers.REVOKED}") for tip in self.tips(trust) if tip != self.commit]
         return b"".join(blob.data.rstrip(b"\n") + b"\n" for blob in found if blob)
 
+    def listed(self, trust: Trust) -> set[bytes]:
+        """Return the revoked keys that the commit and the tips of protected branches list."""
+        own = self.git.object(f"{self.commit}:{signers.REVOKED}")
+        return signers.revoked(self.revocations(trust) + (own.data if own else b""))
+
     def policy_history(self, trust: Trust) -> str:
         """Return git's list of the commits in protected branches that wrote a policy version or revoked keys.
 

@@ -159,6 +159,19 @@ def read(git: Git, link: Link) -> Stored:
     return found
 
 
+def back(git: Git, found: Stored, sequence: int) -> Link | None:
+    """Return the release with an earlier number that a release follows, itself where it has that number, or None.
+
+    Raises:
+        PromptopsError: one in between is not in this clone.
+        RefusedError: there is another one in its place.
+    """
+    step = found
+    while step.manifest.sequence > sequence and step.manifest.previous:
+        step = read(git, step.manifest.previous)
+    return step.link if step.manifest.sequence == sequence else None
+
+
 def _between(git: Git, listed: list[ReleaseTag], low: Version | None, high: Version, trust: Trust) -> str | None:
     """Return the tag of a genuine release above ``low`` and below ``high``, or None; a stranger's tag is no release."""
     for each in listed:

@@ -100,12 +100,14 @@ class Options(NamedTuple):
         root: the pinned ``sha256:<hex>`` of the policy's first version.
         max_age: seconds that a release may be old by its tagger's clock.
         revoked: further revoked public keys, one a line.
+        state: path of the file that remembers what was seen before, or None.
         withdrawn_is_fine: whether a withdrawal is no reason against it, as for a release that is only followed.
     """
 
     root: str | None = None
     max_age: float | None = None
     revoked: bytes = b""
+    state: str | None = None
     withdrawn_is_fine: bool = False
 
 
@@ -174,6 +176,10 @@ def _judge(git: Git, report: Report, options: Options) -> None:
         report.attempt("not withdrawn", lambda: _withdrawn(git, report.tag))
     if options.max_age is not None:
         report.attempt("age", lambda: _age(found, options.max_age or 0.0))
+    if options.state is not None:
+        from promptops.release import seen
+
+        report.attempt("state", lambda: seen.judge(git, report, here, options))
 
 
 def _name(found: Stored, short: str) -> str:
