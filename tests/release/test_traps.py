@@ -262,6 +262,13 @@ def test_forged_keyid(released):
     assert "is not in allowed_signers" in refusal(released, "release signature")
 
 
+def test_second_signature_of_a_stranger(released):
+    """A signature that counts for nothing beside one that counts."""
+    (first,) = releasing.lines(releasing.tagobject.parse_tag(releasing.raw(released)).message)
+    rebuilt(released, first=envelope.add_signature(first, str(released.key("mallory")), sshsig.RELEASE))
+    assert failed(released, code=0) == set()
+
+
 def test_one_key_as_two_people(released):
     line = released.read(".promptops/allowed_signers").splitlines()[-1]
     twice = f"{line}\nalice@example.org {line.split(' ', 1)[1]}\n"
