@@ -256,11 +256,11 @@ def verified(git: Git, short: str, trust: Trust) -> Stored:
     return report.stored
 
 
-def signer(trust: Trust, key: str) -> str:
+def signer(trust: Trust, key: str, *namespaces: str) -> str:
     """Return who holds a signing key.
 
     Raises:
-        RefusedError: the key is not in the policy, is revoked, or may not sign releases.
+        RefusedError: the key is not in the policy, is revoked, or may not sign for one of ``namespaces``.
     """
     public = sshsig.public_key(key)
     line = signers.find(signers.parse(trust.allowed_signers), public)
@@ -270,10 +270,22 @@ def signer(trust: Trust, key: str) -> str:
     who = trust.owner(line.principal)
     if public in signers.revoked(trust.revoked_keys):
         raise RefusedError(f"the signing key of {who} is revoked", hint="promptops key rotate")
-    missing = {sshsig.GIT, sshsig.RELEASE} - set(line.namespaces)
+    missing = set(namespaces) - set(line.namespaces)
     if missing:
         raise RefusedError(f"the key of {who} may not sign for {', '.join(sorted(missing))}", hint="promptops key lint")
     return who
+
+
+def check_envelope_key(trust: Trust, key: str, who: str) -> None:
+    """Raise unless ``who`` signs the envelopes of a release with a key of their own: one release, one releaser.
+
+    Raises:
+        RefusedError: the key is somebody else's, makes signatures of the other kind, or may not sign releases.
+    """
+    holder = signer(trust, key, sshsig.RELEASE)
+    if holder != who:
+        raise RefusedError(f"the envelope key is {holder}'s and the tag's key {who}'s: one person signs a release")
+    trust.check_kind(key)
 
 
 def releaser(trust: Trust, key: str, *roles: str) -> str:
@@ -282,7 +294,7 @@ def releaser(trust: Trust, key: str, *roles: str) -> str:
     Raises:
         RefusedError: the key is not in the policy, is revoked, may not sign releases, or has none of the roles.
     """
-    who = signer(trust, key)
+    who = signer(trust, key, sshsig.GIT, sshsig.RELEASE)
     if not any(trust.has_role(who, role) for role in roles):
         raise RefusedError(
             f"{who} has not the role {' or '.join(roles)} that this needs", hint=f"see roles in {POLICY}"

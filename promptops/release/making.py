@@ -111,10 +111,10 @@ def tag_object(setting: Setting, candidate: Candidate, judgement: Judgement, res
     tested = None
     if result is not None:
         previous = candidate.previous.digest if candidate.previous else None
-        tested = envelope.sign(testresult.statement(result, previous), setting.key, sshsig.RELEASE)
+        tested = envelope.sign(testresult.statement(result, previous), setting.envelope_key, sshsig.RELEASE)
     reviews = [bundle.compact(item) for item in judgement.approvals]
     made = _manifest(setting, candidate, result, tested, reviews)
-    release = envelope.sign(made.statement(), setting.key, sshsig.RELEASE)
+    release = envelope.sign(made.statement(), setting.envelope_key, sshsig.RELEASE)
     summary = testresult.summary(result) if result else f"canary    skipped by {made.canary.by}: {made.canary.reason}"
     return tag.write(
         setting.git,

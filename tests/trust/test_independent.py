@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import shutil
 import struct
 import subprocess
 from typing import NamedTuple
 
 import pytest
+from independent import RAW
 from support import make_repo
 
 from promptops.errors import RefusedError
@@ -22,13 +21,6 @@ STATEMENT = statement.build(statement.APPROVAL, [{"name": "a", "digest": {"sha25
 # SubjectPublicKeyInfo (RFC 8410, RFC 5480) up to the key itself.
 ED25519 = bytes.fromhex("302a300506032b6570032100")
 P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
-NODE = """
-const {data, key, signature} = JSON.parse(require("fs").readFileSync(0));
-const [content, made] = [data, signature].map(text => Buffer.from(text, "base64"));
-const publicKey = require("crypto").createPublicKey(key);
-const digest = publicKey.asymmetricKeyType === "ed25519" ? null : "sha256";
-process.exit(require("crypto").verify(digest, content, publicKey, made) ? 0 : 1);
-"""
 
 
 class Claim(NamedTuple):
@@ -106,48 +98,6 @@ def python_sshsig(claim, folder):
     return True
 
 
-def openssl_raw(data, bare, key, folder):
-    (folder / "key.pem").write_text(key)
-    (folder / "bare").write_bytes(bare)
-    (folder / "data").write_bytes(data)
-    command = [
-        "openssl",
-        "pkeyutl",
-        "-verify",
-        "-pubin",
-        "-inkey",
-        "key.pem",
-        "-rawin",
-        "-in",
-        "data",
-        "-sigfile",
-        "bare",
-    ]
-    return not subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
-
-
-def node_raw(data, bare, key, folder):
-    fields = {"key": key, "data": base64.b64encode(data).decode(), "signature": base64.b64encode(bare).decode()}
-    command = ["node", "-e", NODE]
-    done = subprocess.run(command, input=json.dumps(fields).encode(), cwd=folder, capture_output=True, check=False)
-    assert done.returncode in (0, 1)
-    assert not done.stderr
-    return done.returncode == 0
-
-
-def securesystemslib_raw(data, bare, key, folder):
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-    from securesystemslib import exceptions
-    from securesystemslib.signer import Signature, SSlibKey
-
-    known = SSlibKey.from_crypto(load_pem_public_key(key.encode()))
-    try:
-        known.verify_signature(Signature(known.keyid, bare.hex()), data)
-    except exceptions.UnverifiedSignatureError:
-        return False
-    return True
-
-
 def inside(verify):
     """A verifier of bare signatures, applied to what an SSH signature signs."""
 
@@ -158,15 +108,6 @@ def inside(verify):
     return check
 
 
-def installed(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"needs {program}")
-
-
-RAW = [
-    pytest.param(openssl_raw, marks=installed("openssl"), id="openssl"),
-    pytest.param(node_raw, marks=installed("node"), id="node"),
-    pytest.param(securesystemslib_raw, id="securesystemslib"),
-]
 VERIFIERS = [ours, ssh_keygen, *(pytest.param(inside(each.values[0]), marks=each.marks, id=each.id) for each in RAW)]
 
 
