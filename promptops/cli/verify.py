@@ -10,7 +10,7 @@ import click
 from promptops.cli import verifying
 from promptops.cli.opening import json_option
 from promptops.errors import UsageError
-from promptops.release import verify
+from promptops.release import transparency, verify
 
 STATE_VARIABLE = "PROMPTOPS_VERIFY_STATE"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -33,6 +33,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
     type=click.Path(dir_okay=False),
     help=f"Remember here what was seen, and refuse what falls behind it. Else the variable {STATE_VARIABLE}.",
 )
+@click.option("--sigstore", metavar="BUNDLE", help="Also verify this Sigstore bundle on the manifest.")
+@click.option("--sigstore-trust", metavar="FILE", help="Sigstore trusted root that decides; nothing is downloaded.")
+@click.option("--sigstore-identity", metavar="TEXT", help="Who must have signed it: an address or a URI.")
+@click.option("--sigstore-issuer", metavar="URL", help="The identity provider that must have said so.")
 @click.option("-v", "--verbose", is_flag=True, help="List every check.")
 @json_option
 def command(
@@ -44,6 +48,7 @@ def command(
     *,
     verbose: bool,
     as_json: bool,
+    **sigstore: str | None,
 ) -> int:
     """Verify a release offline: signatures, content, review, canary and history.
 
@@ -52,8 +57,24 @@ def command(
     digest is printed.
     """
     state = state or os.environ.get(STATE_VARIABLE) or None
-    options = verify.Options(root, _seconds(max_age), _bytes(revoked), state)
+    options = verify.Options(root, _seconds(max_age), _bytes(revoked), _expected(sigstore), state)
     return verifying.run(tag, options, verbose=verbose, as_json=as_json)
+
+
+def _expected(options: dict[str, str | None]) -> transparency.Expected | None:
+    given = {name: text for name, text in options.items() if text}
+    if not given:
+        return None
+    if missing := [f"--{name.replace('_', '-')}" for name in options if name not in given]:
+        message = f"a Sigstore bundle alone proves nothing: {', '.join(sorted(missing))} is missing"
+        raise UsageError(message, hint="say whose bundle it must be, and which trusted root decides")
+    # By name: click passes options in the order in which they were typed.
+    return transparency.Expected(
+        bundle=given["sigstore"],
+        trust=given["sigstore_trust"],
+        identity=given["sigstore_identity"],
+        issuer=given["sigstore_issuer"],
+    )
 
 
 def _seconds(text: str | None) -> float | None:

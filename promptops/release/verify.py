@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from promptops.registry.configuration import Configuration
     from promptops.release.attestation import Vouchers
     from promptops.release.stored import Stored
+    from promptops.release.transparency import Expected
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
 
@@ -100,6 +101,7 @@ class Options(NamedTuple):
         root: the pinned ``sha256:<hex>`` of the policy's first version.
         max_age: seconds that a release may be old by its tagger's clock.
         revoked: further revoked public keys, one a line.
+        sigstore: what a Sigstore bundle beside the release must show, or None.
         state: path of the file that remembers what was seen before, or None.
         withdrawn_is_fine: whether a withdrawal is no reason against it, as for a release that is only followed.
     """
@@ -107,6 +109,7 @@ class Options(NamedTuple):
     root: str | None = None
     max_age: float | None = None
     revoked: bytes = b""
+    sigstore: Expected | None = None
     state: str | None = None
     withdrawn_is_fine: bool = False
 
@@ -176,6 +179,11 @@ def _judge(git: Git, report: Report, options: Options) -> None:
         report.attempt("not withdrawn", lambda: _withdrawn(git, report.tag))
     if options.max_age is not None:
         report.attempt("age", lambda: _age(found, options.max_age or 0.0))
+    if options.sigstore is not None:
+        expected = options.sigstore
+        from promptops.release import transparency
+
+        report.attempt("sigstore", lambda: transparency.check(found, expected))
     if options.state is not None:
         from promptops.release import seen
 
