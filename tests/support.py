@@ -207,8 +207,8 @@ class Repo:
         return Repo(directory, self.home, self.people, self.extra_env)
 
 
-def make_repo(tmp_path: Path, people: tuple[str, ...] = ("alice", "bob")) -> Repo:
-    """An empty repository on the branch ``main``, and keys for ``people``."""
+def make_repo(tmp_path: Path, people: tuple[str, ...] = ("alice", "bob"), *, ids: str = "sha1") -> Repo:
+    """An empty repository on the branch ``main``, and keys for ``people``; ``ids`` is git's object format."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     root = tmp_path / "repo"
@@ -216,20 +216,26 @@ def make_repo(tmp_path: Path, people: tuple[str, ...] = ("alice", "bob")) -> Rep
     repo = Repo(root, home, people)
     for name in people:
         repo.key(name)
-    repo.git("init", "-q", "-b", "main")
+    repo.git("init", "-q", "-b", "main", f"--object-format={ids}")
     return repo
 
 
 def make_project(
-    tmp_path: Path, people: tuple[str, ...] = ("alice", "bob"), *, solo: bool = False, policy: str | None = None
+    tmp_path: Path,
+    people: tuple[str, ...] = ("alice", "bob"),
+    *,
+    solo: bool = False,
+    policy: str | None = None,
+    ids: str = "sha1",
 ) -> Repo:
     """A repository with a signed policy, a model and the prompt ``support/reply`` 1.0.0, committed on ``main``.
 
     Args:
         solo: the policy asks for no approvals.
         policy: text of ``policy.yaml`` instead of the one that ``policy init`` writes.
+        ids: git's object format, ``sha1`` or ``sha256``.
     """
-    repo = make_repo(tmp_path, people)
+    repo = make_repo(tmp_path, people, ids=ids)
     arguments = [f"--person={name}={name}@example.org={repo.key(name)}.pub" for name in people]
     repo.promptops("policy", "init", "--repository", "git+https://example.org/prompts", *arguments, *["--solo"] * solo)
     if policy is not None:

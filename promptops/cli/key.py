@@ -36,12 +36,14 @@ def command() -> None:
 @click.option("--principal", metavar="TEXT", help="The name of the key, such as an address; needed for a new person.")
 @click.option("--bot", is_flag=True, help="A machine: it never counts as a person.")
 @click.option("--role", "roles", multiple=True, help="A role to give; repeatable.")
-def add(name: str, key: str, principal: str | None, bot: bool, roles: tuple[str, ...]) -> None:
-    """Give NAME the public KEY (a file, or the key itself)."""
+@click.option("--plain", is_flag=True, help="It makes plain signatures on envelopes, as key services and HSMs do.")
+def add(name: str, key: str, principal: str | None, *, bot: bool, roles: tuple[str, ...], plain: bool) -> None:
+    """Give NAME the public KEY: a file of OpenSSH or, for ed25519 and P-256, a PEM file; or the key itself."""
     from promptops.trust import keys, sshsig
 
     with Git() as git:
-        line = keys.add(git.root, name, sshsig.public_key(key), principal=principal, bot=bot, roles=roles)
+        public = sshsig.public_key(key)
+        line = keys.add(git.root, name, public, principal=principal, bot=bot, roles=roles, plain=plain)
     click.echo(printable(line))
     click.echo(SIGN, err=True)
 

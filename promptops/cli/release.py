@@ -33,6 +33,7 @@ _COLOURS = {"released": "green", "planned": "cyan", "inconclusive": "yellow"}
 @click.option("--together", is_flag=True, help="Release all of the prompts or none.")
 @click.option("--evidence", metavar="DIR", help="Where the canary keeps its evidence.")
 @click.option("--key", metavar="FILE", help="SSH key to sign with.")
+@click.option("--envelope-key", metavar="KEY", help="Sign the manifest by this key of yours: kms:URI#PUBLIC_KEY_FILE.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; call, sign and write nothing.")
 @json_option
 def command(share: str | None, *, dry_run: bool, as_json: bool, **options: Any) -> int:

@@ -20,7 +20,8 @@ SIGN = "  next: a root runs `promptops policy sign`; then commit .promptops and 
 key_option: Callable[[Any], Any] = click.option(
     "--key",
     metavar="FILE",
-    help="SSH key to sign with; default: PROMPTOPS_SIGNING_KEY, else git's user.signingkey.",
+    help="SSH key to sign with, or kms:URI#PUBLIC_KEY_FILE for envelopes; "
+    "default: PROMPTOPS_SIGNING_KEY, else git's user.signingkey.",
 )
 base_option: Callable[[Any], Any] = click.option(
     "--base", metavar="REV", help="The branch that takes the change; default: the protected one, the remote's if known."

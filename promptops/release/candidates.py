@@ -209,6 +209,19 @@ def candidate(git: Git, configuration: Configuration, trust: Trust) -> Candidate
     return Candidate(configuration, previous, earlier[-1] if earlier else None, baseline(git, earlier, trust))
 
 
+def check_policy(found: Candidate, trust: Trust) -> None:
+    """Raise unless a release under this policy can follow the one before it.
+
+    Raises:
+        RefusedError: that one was made under a newer policy than this commit has.
+    """
+    if found.previous and found.previous.manifest.policy["version"] > trust.version:
+        raise RefusedError(
+            f"{found.previous.manifest.tag} was released under a newer policy than this commit has",
+            hint="bring the newest policy to this branch: git merge",
+        )
+
+
 def baseline(git: Git, releases: list[ReleaseTag], trust: Trust) -> Stored | None:
     """Return the newest of a prompt's releases that nobody who may has taken back, verified, or None.
 
@@ -243,11 +256,11 @@ def verified(git: Git, short: str, trust: Trust) -> Stored:
     return report.stored
 
 
-def signer(trust: Trust, key: str) -> str:
+def signer(trust: Trust, key: str, *namespaces: str) -> str:
     """Return who holds a signing key.
 
     Raises:
-        RefusedError: the key is not in the policy, is revoked, or may not sign releases.
+        RefusedError: the key is not in the policy, is revoked, or may not sign for one of ``namespaces``.
     """
     public = sshsig.public_key(key)
     line = signers.find(signers.parse(trust.allowed_signers), public)
@@ -257,10 +270,22 @@ def signer(trust: Trust, key: str) -> str:
     who = trust.owner(line.principal)
     if public in signers.revoked(trust.revoked_keys):
         raise RefusedError(f"the signing key of {who} is revoked", hint="promptops key rotate")
-    missing = {sshsig.GIT, sshsig.RELEASE} - set(line.namespaces)
+    missing = set(namespaces) - set(line.namespaces)
     if missing:
         raise RefusedError(f"the key of {who} may not sign for {', '.join(sorted(missing))}", hint="promptops key lint")
     return who
+
+
+def check_envelope_key(trust: Trust, key: str, who: str) -> None:
+    """Raise unless ``who`` signs the envelopes of a release with a key of their own: one release, one releaser.
+
+    Raises:
+        RefusedError: the key is somebody else's, makes signatures of the other kind, or may not sign releases.
+    """
+    holder = signer(trust, key, sshsig.RELEASE)
+    if holder != who:
+        raise RefusedError(f"the envelope key is {holder}'s and the tag's key {who}'s: one person signs a release")
+    trust.check_kind(key)
 
 
 def releaser(trust: Trust, key: str, *roles: str) -> str:
@@ -269,7 +294,7 @@ def releaser(trust: Trust, key: str, *roles: str) -> str:
     Raises:
         RefusedError: the key is not in the policy, is revoked, may not sign releases, or has none of the roles.
     """
-    who = signer(trust, key)
+    who = signer(trust, key, sshsig.GIT, sshsig.RELEASE)
     if not any(trust.has_role(who, role) for role in roles):
         raise RefusedError(
             f"{who} has not the role {' or '.join(roles)} that this needs", hint=f"see roles in {POLICY}"

@@ -10,12 +10,16 @@ from promptops.registry.registry import Registry
 from promptops.release.stored import FETCH_TAGS
 from promptops.repo import refs
 from promptops.repo.source import TreeSource
-from promptops.trust import chain, envelope, policy, signers
+from promptops.trust import chain, envelope, policy, signers, sshsig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from promptops.registry.project import Project
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
+
+_DEEPEN = "git fetch --unshallow --tags"
 
 
 def newest_trust(git: Git, root: str | None = None) -> Trust:
@@ -94,15 +98,25 @@ class Clone:
         found = [self.git.object(f"{tip}:{signers.REVOKED}") for tip in self.tips(trust) if tip != self.commit]
         return b"".join(blob.data.rstrip(b"\n") + b"\n" for blob in found if blob)
 
+    def listed(self, trust: Trust) -> set[bytes]:
+        """Return the revoked keys that the commit and the tips of protected branches list."""
+        own = self.git.object(f"{self.commit}:{signers.REVOKED}")
+        return signers.revoked(self.revocations(trust) + (own.data if own else b""))
+
     def policy_history(self, trust: Trust) -> str:
-        """Return git's list of the commits in protected branches that wrote a policy version, each before its paths."""
+        """Return git's list of the commits in protected branches that wrote a policy version or revoked keys.
+
+        Each commit's id stands before the paths that it wrote.
+        """
         tips = self.tips(trust)
-        if not tips:
+        # Asked for here, where nobody waits for it, and remembered.
+        if self.git.shallow or not tips:
             return ""
         # Without these options the repository's configuration, or a merge that takes the older side, hides some.
         options = ["--full-history", "--diff-merges=first-parent", "--no-show-signature", "--no-follow", "--no-color"]
         shown = ["--no-renames", "--no-relative", "--diff-filter=d", "--name-only", "--format=%H"]
-        return self.git.text("log", *options, *shown, *tips, "--", f":(top,literal){POLICY_HISTORY.rstrip('/')}")
+        paths = [f":(top,literal){path}" for path in (POLICY_HISTORY.rstrip("/"), signers.REVOKED)]
+        return self.git.text("log", *options, *shown, *tips, "--", *paths)
 
     def signed(self, trust: Trust, root: str | None, history: str) -> str:
         """Return that the policies at the tips are signed: their revoked keys count, so nobody may drop one unseen.
@@ -113,12 +127,13 @@ class Clone:
             history: from `policy_history`.
 
         Raises:
+            PromptopsError: this clone's history is cut off, so that what it once had cannot be told.
             RefusedError: a tip that contains the commit has lost its policy, one is not what its roots signed, or
-                the branches once had a newer one than now.
+                the branches once had a newer one than now, or once had a key revoked that is not any more.
             InputError: a policy is malformed.
         """
         others = [tip for tip in self.tips(trust) if tip != self.commit and not self._same_policy(tip, trust)]
-        newest = trust
+        newest, source = trust, self.commit
         for tip in others:
             if self.git.object(f"{tip}:{POLICY}") is None and not self._contains(tip):
                 continue
@@ -128,22 +143,44 @@ class Clone:
             except RefusedError as error:
                 message = f"a protected branch at {tip[:12]}: {error.message}"
                 raise RefusedError(message, hint=error.hint, path=error.path) from error
-            newest = max(newest, loaded, key=lambda each: each.version)
-        self._check_newest(newest, history)
+            if loaded.version > newest.version:
+                newest, source = loaded, tip
+        written = list(_written(history))
+        self._check_newest(newest, written)
+        self._check_revoked(newest, source, written)
+        if self.git.shallow:
+            raise PromptopsError("this clone is too shallow to know what was revoked", hint=_DEEPEN)
         return f"{len(others)} other policies" if others else "the policy of the release is in force"
 
-    def _check_newest(self, newest: Trust, history: str) -> None:
+    def _check_newest(self, newest: Trust, written: list[tuple[str, str]]) -> None:
         following = chain.path(newest.version + 1)
-        commit = ""
-        for line in history.splitlines():
-            if not line.startswith(POLICY_HISTORY):
-                commit = line or commit
-            elif line == following and self._had_signed(f"{commit}:{line}", newest):
+        for commit, line in written:
+            if line == following and self._had_signed(f"{commit}:{line}", newest):
                 version = newest.version
                 raise RefusedError(
                     f"the policy went back from version {version + 1} to {version}: {commit[:12]} had it signed",
                     hint=f"git checkout {commit[:12]} -- {OWN}; what was wrong with it is changed by a further version",
                     path=following,
+                )
+
+    def _check_revoked(self, newest: Trust, source: str, written: list[tuple[str, str]]) -> None:
+        """Refuse a policy that forgot a revocation of an earlier version: what the key signed would be good again."""
+        signed = {chain.revoked_digest(link) for link in newest.links}
+        if len(signed) < 2:
+            return
+        now = self.git.object(f"{source}:{signers.REVOKED}")
+        kept = signers.revoked(now.data if now else b"")
+        for commit, path in written:
+            found = self.git.object(f"{commit}:{path}") if path == signers.REVOKED else None
+            if found is None or chain.sha256(found.data) not in signed:
+                continue
+            lost = signers.revoked(found.data) - kept
+            if lost:
+                key = sshsig.fingerprint(min(lost))
+                raise RefusedError(
+                    f"key {key} was revoked at {commit[:12]}, and the newest policy does not revoke it any more",
+                    hint="a revocation is for good: put the key back, then promptops policy sign",
+                    path=signers.REVOKED,
                 )
 
     def _had_signed(self, spec: str, newest: Trust) -> bool:
@@ -186,7 +223,7 @@ class Clone:
             if self._contains(tip):
                 return f"on a protected branch at {tip[:12]}"
         if self.git.shallow:
-            raise PromptopsError("this clone is too shallow to know", hint="git fetch --unshallow --tags")
+            raise PromptopsError("this clone is too shallow to know", hint=_DEEPEN)
         raise RefusedError(f"commit {self.commit[:12]} is on no protected branch")
 
     def newest_policy(self, trust: Trust, root: str | None) -> Trust:
@@ -204,6 +241,16 @@ class Clone:
                 loaded.verify_chain(root or trust.root)
                 found.append(loaded)
         return found[-1]
+
+
+def _written(history: str) -> Iterator[tuple[str, str]]:
+    """Yield commit and path of each line of `Clone.policy_history`."""
+    commit = ""
+    for line in history.splitlines():
+        if line.startswith(OWN):
+            yield commit, line
+        else:
+            commit = line or commit
 
 
 def _local(ref: str) -> str:

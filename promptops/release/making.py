@@ -111,10 +111,10 @@ def tag_object(setting: Setting, candidate: Candidate, judgement: Judgement, res
     tested = None
     if result is not None:
         previous = candidate.previous.digest if candidate.previous else None
-        tested = envelope.sign(testresult.statement(result, previous), setting.key, sshsig.RELEASE)
+        tested = envelope.sign(testresult.statement(result, previous), setting.envelope_key, sshsig.RELEASE)
     reviews = [bundle.compact(item) for item in judgement.approvals]
     made = _manifest(setting, candidate, result, tested, reviews)
-    release = envelope.sign(made.statement(), setting.key, sshsig.RELEASE)
+    release = envelope.sign(made.statement(), setting.envelope_key, sshsig.RELEASE)
     summary = testresult.summary(result) if result else f"canary    skipped by {made.canary.by}: {made.canary.reason}"
     return tag.write(
         setting.git,
@@ -146,7 +146,7 @@ def _manifest(
         commit=setting.head.commit,
         tree=setting.head.tree,
         configuration=configuration.digest,
-        blobs=proofs.blobs(setting.git, setting.head.commit, configuration),
+        blobs=proofs.blobs(setting.git, setting.head.commit, manifest.configuration_paths(configuration)),
         model=manifest.model_record(configuration, list(result.models) if result else []),
         parameters=configuration.parameters(),
         context=list(configuration.prompt.context),

@@ -41,6 +41,7 @@ class Options:
         push: whether tags go to the remote first; None for the project's setting.
         remote: the remote; None for the project's.
         key: signing key; None for the configured one.
+        envelope_key: key that signs the envelopes instead, such as ``kms:URI#FILE``; the tag keeps its SSH signature.
         evidence: folder of the canary's evidence; None for the one below the git directory.
     """
 
@@ -51,6 +52,7 @@ class Options:
     push: bool | None = None
     remote: str | None = None
     key: str | None = None
+    envelope_key: str | None = None
     evidence: str | None = None
 
 
@@ -95,6 +97,11 @@ class Setting:
     releaser: str
     progress: Callable[[str], None]
     meter: Progress | None = None
+
+    @property
+    def envelope_key(self) -> str:
+        """The key that signs the manifest and the canary's result."""
+        return self.options.envelope_key or self.key
 
     @property
     def remote(self) -> str | None:
@@ -145,6 +152,8 @@ def open_setting(git: Git, options: Options, progress: Callable[[str], None], me
     candidates.check_rules(git)
     key = sshsig.signing_key(git, options.key)
     who = candidates.releaser(trust, key, "release")
+    if options.envelope_key is not None:
+        candidates.check_envelope_key(trust, options.envelope_key, who)
     if options.no_canary is not None and not trust.has_role(who, "override"):
         raise RefusedError(f"{who} has not the role override, which releasing without a canary needs")
     setting = Setting(git, options, head, trust, Registry(source).project, key, who, progress, meter)
@@ -183,6 +192,7 @@ def _units(setting: Setting) -> list[list[_Work]]:
             found = candidates.candidate(git, configuration, setting.trust)
             previous = found.previous and found.previous.manifest.tag
             work.candidate, work.outcome.previous = found, previous or None
+            candidates.check_policy(found, setting.trust)
             work.judgement = reviews.judge_release(
                 git,
                 setting.trust,

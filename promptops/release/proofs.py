@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError, RefusedError
-from promptops.registry import version as versions
 from promptops.registry.registry import Registry
 from promptops.release import lineage, signatures, stored
 from promptops.release import manifest as manifests
@@ -19,7 +18,7 @@ from promptops.text import counted
 from promptops.trust import reviews
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from promptops.evaluation.suite import Suite
     from promptops.registry.configuration import Configuration
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from promptops.release.verify import Report
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
+
+_KINDS = {b"120000": "a symbolic link", b"160000": "a submodule", b"40000": "a folder"}
 
 
 def manifest(git: Git, found: Stored, trust: Trust) -> str:
@@ -59,13 +60,14 @@ def content(git: Git, report: Report, found: Stored) -> str:
         RefusedError: it is not what the manifest states.
     """
     stated = found.manifest
+    held = blobs(git, stated.commit, stated.blobs)
     registry = Registry(TreeSource(git, stated.commit))
     configuration = registry.configuration(stated.name)
     if configuration.prompt.version != stated.version or configuration.digest != stated.configuration:
         raise RefusedError(
             f"the commit holds {configuration.prompt.version} with {configuration.digest}, not {stated.configuration}"
         )
-    if blobs(git, stated.commit, configuration) != stated.blobs:
+    if held != stated.blobs or held.keys() != set(manifests.configuration_paths(configuration)):
         raise RefusedError("the commit holds other files than the manifest names")
     model = configuration.model
     record: tuple[Any, ...] = (stated.model["file"], stated.model["provider"], stated.model["requested"])
@@ -77,8 +79,8 @@ def content(git: Git, report: Report, found: Stored) -> str:
     return configuration.digest
 
 
-def blobs(git: Git, commit: str, configuration: Configuration) -> dict[str, tuple[str, str]]:
-    """Return git id and SHA-256 (hex) by path of the files of a configuration.
+def blobs(git: Git, commit: str, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return git id and SHA-256 (hex) by path of files of a commit, as git stores them: no filter touches them.
 
     Raises:
         RefusedError: one of them is missing, or is no regular file: a link's text would be read as the content.
@@ -86,11 +88,13 @@ def blobs(git: Git, commit: str, configuration: Configuration) -> dict[str, tupl
     root = tree_of(git, commit)
     trees: dict[str, dict[bytes, tuple[bytes, str]]] = {}
     found = {}
-    for path in manifests.configuration_paths(configuration):
+    for path in paths:
         mode, oid = _entry(git, trees, root, path)
-        blob = git.object(oid) if mode in (b"100644", b"100755") else None
+        if mode not in (b"100644", b"100755"):
+            raise RefusedError(f"{_KINDS.get(mode, 'something else')} is no prompt: commit the file itself", path=path)
+        blob = git.object(oid)
         if blob is None:
-            raise RefusedError("not a regular file", path=path)
+            raise PromptopsError(f"the content of {path} is not in this clone", hint="git fsck", path=path)
         found[path] = (oid, hashlib.sha256(blob.data).hexdigest())
     return found
 
@@ -191,7 +195,7 @@ def approvals(git: Git, report: Report, vouchers: Callable[[], Vouchers]) -> str
 def _tag_of(git: Git, link: Link | None) -> ReleaseTag | None:
     if link is None:
         return None
-    before = _read(git, link)
+    before = lineage.read(git, link)
     parsed = tags.split_tag(link.tag)
     return ReleaseTag(*parsed, before.oid, before.manifest.commit) if parsed else None
 
@@ -244,7 +248,7 @@ def _bound(git: Git, record: CanaryRecord, stated: Manifest) -> None:
     told = (record.verdict, record.share, record.attempts, record.traffic)
     if told != (stated.canary.verdict, stated.canary.share, stated.canary.attempts, stated.traffic):
         raise RefusedError("the canary and the manifest state different results")
-    baseline = _read(git, stated.baseline) if stated.baseline else None
+    baseline = lineage.read(git, stated.baseline) if stated.baseline else None
     if record.baseline != (baseline.manifest.configuration if baseline else None):
         raise RefusedError("the canary compared with another baseline than the manifest names")
 
@@ -296,40 +300,3 @@ def _derived(record: CanaryRecord, settings: Canary) -> str:
     if record.verdict != "pass" and settings.on_inconclusive != "warn":
         raise RefusedError(f"the verdict {record.verdict} does not allow a release here")
     return f"{record.verdict} on {counted(derived.pairs, 'pair')}, {counted(record.attempts, 'attempt')}"
-
-
-def previous(git: Git, found: Stored, trust: Trust) -> str:
-    """Follow the links to earlier releases: genuine, in order, none left out, and only withdrawn ones passed over.
-
-    Raises:
-        PromptopsError: an earlier release is not in this clone.
-        RefusedError: a link does not hold.
-    """
-    stated = found.manifest
-    if stated.previous is None:
-        older = lineage.between(git, stated.name, None, versions.parse(stated.version), trust)
-        if stated.sequence != 1 or stated.baseline or older:
-            raise RefusedError(f"it claims to be the first release{f', beside {older}' if older else ''}")
-        return "the first release"
-    before = _read(git, stated.previous)
-    lineage.check_genuine(git, before, trust)
-    skipped = lineage.between(
-        git, stated.name, versions.parse(before.manifest.version), versions.parse(stated.version), trust
-    )
-    if skipped:
-        raise RefusedError(f"it follows {stated.previous.tag} and leaves {skipped} out")
-    if stated.sequence != before.manifest.sequence + 1 or before.manifest.name != stated.name:
-        raise RefusedError(f"its number {stated.sequence} does not follow that of {stated.previous.tag}")
-    step: Link | None = stated.previous
-    while step != stated.baseline:
-        if step is None or not lineage.is_withdrawn(git, _read(git, step), trust):
-            raise RefusedError("it was compared with an older release than the newest that was not withdrawn")
-        step = _read(git, step).manifest.previous
-    return stated.previous.tag
-
-
-def _read(git: Git, link: Link) -> Stored:
-    found = stored.read(git, link.tag)
-    if found.digest != link.digest:
-        raise RefusedError(f"{link.tag} is not the release that the manifest names: its manifest was replaced")
-    return found

@@ -239,7 +239,7 @@ def attest(place: Desk, short: str, reason: str) -> str:
     from promptops.release import attestation
 
     found = stored.read(place.git, short)
-    candidates.signer(place.trust, place.key)
+    candidates.signer(place.trust, place.key, sshsig.GIT, sshsig.RELEASE)
     ref, made = attestation.write(place.git, place.key, found, candidates.reason_of(reason))
     with journal.exclusive(place.git):
         journal.resume(place.git)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from promptops.errors import PromptopsError, RefusedError
 from promptops.trust import sshsig
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from promptops.trust.envelope import Envelope
     from promptops.trust.policy import Trust
 
+T = TypeVar("T")
 
-def begin(action: Callable[[], str]) -> Callable[[], str]:
+
+def begin(action: Callable[[], T]) -> Callable[[], T]:
     """Start ``action`` in a thread; the function that is returned waits for it and returns or raises what it did.
 
     The thread pool of the standard library would cost as much to import as one of these checks costs to run.
     """
-    results: list[str] = []
+    results: list[T] = []
     errors: list[PromptopsError] = []
 
     def work() -> None:
@@ -35,7 +37,7 @@ def begin(action: Callable[[], str]) -> Callable[[], str]:
     thread = threading.Thread(target=work)
     thread.start()
 
-    def result() -> str:
+    def result() -> T:
         thread.join()
         if errors:
             raise errors[0]

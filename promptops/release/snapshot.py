@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops import atomic
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.release import authority, clone, live, verify
 from promptops.runtime import snapshot as runtime
@@ -117,7 +116,8 @@ def update(path: str, environment: str, state: State, *, age: int) -> State:
     same = runtime.serialize(environment, created, prompts) == data
     if not prompts or (same and (failed or 0 <= now - created < age)):
         return State({}, failed)
-    _replace(path, folder, runtime.serialize(environment, created if failed and kept else now, prompts))
+    # A closer mode would hide the file from the application's user.
+    atomic.write(path, runtime.serialize(environment, created if failed and kept else now, prompts), mode=0o644)
     return State(prompts, failed)
 
 
@@ -136,22 +136,6 @@ def _merged(state: State, kept: dict[str, Any], path: str) -> State:
             ),
         )
     return merged
-
-
-def _replace(path: str, folder: str, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".promptops-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp's mode would hide the file from the application's user.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _current(path: str, environment: str) -> tuple[bytes, dict[str, Any], int]:

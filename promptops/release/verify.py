@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
 from promptops.release import bundle, clone, signatures, stored
+from promptops.repo import tags
 from promptops.repo.source import TreeSource
 from promptops.trust import policy
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from promptops.registry.configuration import Configuration
     from promptops.release.attestation import Vouchers
     from promptops.release.stored import Stored
+    from promptops.release.transparency import Expected
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
 
@@ -99,12 +101,16 @@ class Options(NamedTuple):
         root: the pinned ``sha256:<hex>`` of the policy's first version.
         max_age: seconds that a release may be old by its tagger's clock.
         revoked: further revoked public keys, one a line.
+        sigstore: what a Sigstore bundle beside the release must show, or None.
+        state: path of the file that remembers what was seen before, or None.
         withdrawn_is_fine: whether a withdrawal is no reason against it, as for a release that is only followed.
     """
 
     root: str | None = None
     max_age: float | None = None
     revoked: bytes = b""
+    sigstore: Expected | None = None
+    state: str | None = None
     withdrawn_is_fine: bool = False
 
 
@@ -153,8 +159,9 @@ def _judge(git: Git, report: Report, options: Options) -> None:
         "canary signature": signatures.begin(canary) if found.manifest.canary.digest else canary,
     }
     history = signatures.begin(lambda: here.policy_history(trust))
+    listed = signatures.begin(lambda: tags.releases(git, found.manifest.name))
     # ssh-keygen and git run while this process loads the rest of itself and reads the content.
-    from promptops.release import attestation, proofs
+    from promptops.release import attestation, lineage, proofs
 
     report.attempt("manifest", lambda: proofs.manifest(git, found, trust))
     report.attempt("content", lambda: proofs.content(git, report, found))
@@ -164,13 +171,23 @@ def _judge(git: Git, report: Report, options: Options) -> None:
     report.attempt("approvals", lambda: proofs.approvals(git, report, vouchers))
     # What nobody who may release has signed is not worth reading: its evidence could take any time to weigh.
     report.attempt("canary", lambda: proofs.canary(git, report, vouchers) if signed else _depends())
-    report.attempt("previous", lambda: proofs.previous(git, found, trust))
+    report.attempt("previous", lambda: lineage.previous(git, found, listed(), trust))
+    report.attempt("next", lambda: lineage.following(git, found, listed(), trust))
     report.attempt("branch", lambda: here.branch(trust))
     report.attempt("revocations", lambda: here.signed(trust, options.root or trust.root, history()))
     if not options.withdrawn_is_fine:
         report.attempt("not withdrawn", lambda: _withdrawn(git, report.tag))
     if options.max_age is not None:
         report.attempt("age", lambda: _age(found, options.max_age or 0.0))
+    if options.sigstore is not None:
+        expected = options.sigstore
+        from promptops.release import transparency
+
+        report.attempt("sigstore", lambda: transparency.check(found, expected))
+    if options.state is not None:
+        from promptops.release import seen
+
+        report.attempt("state", lambda: seen.judge(git, report, here, options))
 
 
 def _name(found: Stored, short: str) -> str:

@@ -94,7 +94,12 @@ def parse_tag(data: bytes) -> TagObject:
     head, separator, _ = data.partition(b"\n\n")
     lines = head.split(b"\n")
     values = [line.partition(b" ")[2] for line in lines]
-    if [line.partition(b" ")[0] for line in lines] != [b"object", b"type", b"tag", b"tagger"] or not separator:
+    if not separator:
+        raise RefusedError("the tag object has no empty line after its headers")
+    names = [line.partition(b" ")[0] for line in lines]
+    if len(set(names)) != len(names):
+        raise RefusedError("the tag object repeats a header: two readers could see two tags")
+    if names != [b"object", b"type", b"tag", b"tagger"]:
         raise RefusedError("the tag object has other headers than object, type, tag and tagger")
     ident = _IDENT.fullmatch(values[3])
     if not _OID.fullmatch(values[0]) or ident is None or b"\0" in data:
@@ -121,13 +126,12 @@ def split_signature(data: bytes) -> tuple[bytes, bytes]:
     start = found[0].start()
     signature = data[start:]
     ends = signature.count(END_SIGNATURE.rstrip(b"\n"))
-    if (
-        len(found) > 1
-        or ends != 1
-        or not signature.startswith(BEGIN_SIGNATURE)
-        or not signature.endswith(b"\n" + END_SIGNATURE)
-    ):
-        raise RefusedError("the tag object needs exactly one SSH signature, at its very end")
+    if len(found) > 1 or ends > 1:
+        raise RefusedError("the tag object holds more than one signature")
+    if not signature.startswith(BEGIN_SIGNATURE) or not ends:
+        raise RefusedError("the tag object needs one whole SSH signature at its very end")
+    if not signature.endswith(b"\n" + END_SIGNATURE):
+        raise RefusedError("the tag object goes on after its signature: nobody signed what follows")
     return data[:start], signature
 
 

@@ -91,6 +91,12 @@ def verify(links: Sequence[Envelope], expected: dict[str, Any], revoked: bytes, 
     return links[0].payload_digest
 
 
+def revoked_digest(link: Envelope) -> str | None:
+    """Return the SHA-256 (hex) that a verified policy version gives its list of revoked keys."""
+    subjects = statement.check(link.statement(), statement.POLICY)["subject"]
+    return next((each["digest"]["sha256"] for each in subjects if each["name"] == signers.REVOKED), None)
+
+
 def continues(trust: Trust, link: Envelope) -> bool:
     """Return whether the roots of a verified policy signed ``link`` as the version after it."""
     try:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from promptops.errors import InputError, RefusedError
 from promptops.registry import canonical
-from promptops.trust import sshsig
+from promptops.trust import plain, sshsig
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_BYTES = 4 << 20
@@ -19,7 +19,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9_-]*={0,2}")
 
 
 class EnvelopeSignature(NamedTuple):
-    """One signature: the armored SSH signature, and a key id that is a hint and decides nothing."""
+    """One signature: an armored SSH signature or a plain one, and a key id that is a hint and decides nothing."""
 
     signature: bytes
     keyid: str = ""
@@ -31,7 +31,7 @@ class Envelope(NamedTuple):
     Attributes:
         payload: the signed bytes.
         payload_type: their media type.
-        signatures: armored SSH signatures over `pae`.
+        signatures: over `pae`, armored SSH signatures or plain ones.
         source: the bytes that were parsed, or empty for an envelope made here.
     """
 
@@ -100,7 +100,7 @@ def sign(statement: dict[str, Any], signer: str, namespace: str) -> Envelope:
 
     Args:
         statement: an in-toto statement.
-        signer: a signing key as `sshsig.sign` takes it.
+        signer: a signing key as `sshsig.sign` takes it, or ``kms:URI#FILE`` as `plain.sign` does.
         namespace: the SSH signature namespace, one for each role that a signature can play.
     """
     return add_signature(Envelope(canonical.dumps(statement), PAYLOAD_TYPE, ()), signer, namespace)
@@ -108,8 +108,12 @@ def sign(statement: dict[str, Any], signer: str, namespace: str) -> Envelope:
 
 def add_signature(envelope: Envelope, signer: str, namespace: str) -> Envelope:
     """Return the same payload with one more signature."""
-    armored = sshsig.sign(envelope.pae(), signer, namespace)
-    made = EnvelopeSignature(armored, sshsig.fingerprint(sshsig.parse(armored).public_key))
+    if signer.startswith(sshsig.KMS):
+        signature, public_key = plain.sign(envelope.pae(), signer)
+    else:
+        signature = sshsig.sign(envelope.pae(), signer, namespace)
+        public_key = sshsig.parse(signature).public_key
+    made = EnvelopeSignature(signature, sshsig.fingerprint(public_key))
     return Envelope(envelope.payload, envelope.payload_type, (*envelope.signatures, made))
 
 

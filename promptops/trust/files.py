@@ -24,12 +24,15 @@ _INDENTED = re.compile(r"^( +)[^\s#-]", re.MULTILINE)
 _NAMESPACES = re.compile(r'namespaces="([^"]*)"')
 
 
-def namespaces(value: dict[str, Any], name: str) -> tuple[str, ...]:
-    """Return what the keys of ``name`` may sign for, by the roles that a policy gives."""
-    found = [sshsig.GIT, sshsig.REQUEST]
+def namespaces(value: dict[str, Any], name: str, *, plain: bool = False) -> tuple[str, ...]:
+    """Return what the keys of ``name`` may sign for, by the roles that a policy gives.
+
+    Git and policies take SSH signatures, which ``plain`` keys do not make.
+    """
+    found = [sshsig.REQUEST] if plain else [sshsig.GIT, sshsig.REQUEST]
     if not lint.is_bot(value["people"][name]):
         found.append(sshsig.APPROVAL)
-    if name in value["roots"]["of"]:
+    if name in value["roots"]["of"] and not plain:
         found.append(sshsig.POLICY)
     if any(name in value.get("roles", {}).get(role, ()) for role in DECIDING_ROLES):
         found.append(sshsig.RELEASE)

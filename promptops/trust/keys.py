@@ -15,8 +15,26 @@ if TYPE_CHECKING:
     from promptops.trust.policy import Trust
 
 
-def add(root: str, name: str, public_key: bytes, *, principal: str | None, bot: bool, roles: Sequence[str]) -> str:
+def add(
+    root: str,
+    name: str,
+    public_key: bytes,
+    *,
+    principal: str | None,
+    bot: bool,
+    roles: Sequence[str],
+    plain: bool = False,
+) -> str:
     """Give a person a key, adding the person where they are new; return the line.
+
+    Args:
+        root: the work tree.
+        name: the person.
+        public_key: the key's wire form.
+        principal: the name of the key.
+        bot: whether a new person is a machine.
+        roles: roles to give.
+        plain: whether the key makes plain signatures, as key services do, instead of OpenSSH's.
 
     Raises:
         UsageError: a new person comes without a principal.
@@ -34,16 +52,21 @@ def add(root: str, name: str, public_key: bytes, *, principal: str | None, bot: 
     def change(value: Any) -> None:
         if known is None:
             value["people"][name] = {"principals": [principal], "bot": True} if bot else [principal]
+        if plain:
+            entry = value["people"][name]
+            if not isinstance(entry, dict):
+                entry = value["people"][name] = {"principals": list(entry)}
+            entry.setdefault("plain_keys", []).append(sshsig.fingerprint(public_key))
         for role in roles:
             members = value.setdefault("roles", {}).setdefault(role, [])
             if name not in members:
                 members.append(name)
 
-    if known is None or roles:
+    if known is None or roles or plain:
         files.edit(root, change)
         files.regrant(root, trust.policy)
     value = files.value(root)
-    line = files.line(principal or lint.principals(known)[0], files.namespaces(value, name), public_key)
+    line = files.line(principal or lint.principals(known)[0], files.namespaces(value, name, plain=plain), public_key)
     files.append(root, signers.ALLOWED, line)
     return line.strip()
 

@@ -71,12 +71,17 @@ def problems(source: Source) -> list[Problem]:
 
 def of_policy(document: yaml.Document, lines: list[Signer]) -> list[Problem]:
     """Return the contradictions in a policy that fits its schema, and between it and the keys."""
-    return [*_principals(document, lines), *_names(document), *_counts(document, lines)]
+    return [*_principals(document, lines), *_plain(document, lines), *_names(document), *_counts(document, lines)]
 
 
 def principals(entry: Any) -> tuple[str, ...]:
     """Return the principals of one entry of ``people``, in either of its two forms."""
     return tuple(entry["principals"] if isinstance(entry, dict) else entry)
+
+
+def plain_keys(entry: Any) -> tuple[str, ...]:
+    """Return the fingerprints of the keys of one entry of ``people`` that make plain signatures."""
+    return tuple(entry.get("plain_keys", ())) if isinstance(entry, dict) else ()
 
 
 def is_bot(entry: Any) -> bool:
@@ -108,9 +113,38 @@ def _principals(document: yaml.Document, lines: list[Signer]) -> Iterator[Proble
             hint = f"add {line.principal} to people in {POLICY}, or remove the line"
             message = f"{line.principal} belongs to nobody in the policy, so the key counts for nothing"
             yield Problem(signers.ALLOWED, line.number, None, message, hint, "warn")
+        if line.dated:
+            message = f"the key of {line.principal} has a date: past it, everything that it ever signed is refused"
+            hint = "signers write their own dates, so remove or revoke a key instead: promptops key rotate, revoke"
+            yield Problem(signers.ALLOWED, line.number, None, message, hint, "warn")
         if (signers.rsa_bits(line.public_key) or signers.MIN_RSA_BITS) < signers.MIN_RSA_BITS:
             message = f"RSA key of {line.principal} is shorter than {signers.MIN_RSA_BITS} bits"
             yield Problem(signers.ALLOWED, line.number, None, message, "promptops key rotate to an ed25519 key")
+
+
+def _plain(document: yaml.Document, lines: list[Signer]) -> Iterator[Problem]:
+    """Yield what is wrong with keys whose signatures OpenSSH does not verify, and so holds to nothing."""
+    by_print = {sshsig.fingerprint(line.public_key): line for line in lines}
+    for name, entry in document.value["people"].items():
+        for index, key in enumerate(plain_keys(entry)):
+            wrong = _unfit(by_print.get(key), principals(entry))
+            if wrong:
+                message, pointer = f"plain key {key} of {name} {wrong}", ("people", name, "plain_keys", index)
+                severity = "block" if key in by_print else "warn"
+                yield _at(document, pointer, message, "promptops key list", severity)
+
+
+def _unfit(line: Signer | None, own: tuple[str, ...]) -> str | None:
+    if line is None:
+        return "is not in allowed_signers, so it counts for nothing"
+    if line.principal not in own:
+        return f"belongs to {line.principal}"
+    if signers.key_type(line.public_key) not in signers.PLAIN_TYPES:
+        return f"is of a type that makes no plain signatures; these do: {', '.join(signers.PLAIN_TYPES)}"
+    if line.dated:
+        return "has a date, which only OpenSSH looks at"
+    foreign = {sshsig.GIT, sshsig.POLICY} & set(line.namespaces)
+    return f"may sign for {', '.join(sorted(foreign))}, which takes an SSH signature" if foreign else None
 
 
 def _names(document: yaml.Document) -> Iterator[Problem]:

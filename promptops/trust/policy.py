@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from promptops.errors import InputError, RefusedError, UsageError
 from promptops.registry import schemas, yaml
 from promptops.registry.governed import POLICY
-from promptops.trust import chain, envelope, lint, signers, sshsig, statement
+from promptops.trust import chain, envelope, lint, plain, signers, sshsig, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,6 +126,8 @@ class Trust(NamedTuple):
         found = sshsig.verify(
             data, signature, namespace=namespace, allowed_signers=self.allowed_signers, revoked=self.revoked_keys
         )
+        if found.fingerprint in self.plain_keys:
+            raise RefusedError(f"key {found.fingerprint} makes plain signatures only, by the policy")
         return self.person(found, namespace), found
 
     def signed_by(self, signed: Envelope, namespace: str) -> tuple[set[str], list[str]]:
@@ -133,10 +135,43 @@ class Trust(NamedTuple):
         names, refusals = set(), []
         for each in signed.signatures:
             try:
-                names.add(self.verify(signed.pae(), each.signature, namespace)[0])
+                if sshsig.is_armored(each.signature):
+                    names.add(self.verify(signed.pae(), each.signature, namespace)[0])
+                else:
+                    names.add(self._verify_plain(signed.pae(), each.signature, namespace))
             except RefusedError as error:
                 refusals.append(error.message)
         return names, refusals
+
+    @property
+    def plain_keys(self) -> frozenset[str]:
+        """Fingerprints of the keys that make plain signatures and no others."""
+        return frozenset(key for entry in self.policy["people"].values() for key in lint.plain_keys(entry))
+
+    def check_kind(self, key: str) -> None:
+        """Raise unless a signing key makes the signatures that the policy expects of it.
+
+        Raises:
+            RefusedError: it makes the other kind, plain or SSH, which would count for nothing.
+        """
+        fingerprint = sshsig.fingerprint(sshsig.public_key(key))
+        plain_only = fingerprint in self.plain_keys
+        if plain_only != key.startswith(sshsig.KMS):
+            message = f"by the policy the key {fingerprint} makes {'plain' if plain_only else 'SSH'} signatures"
+            hint = "--key kms:URI#FILE for a plain key, else --key FILE; promptops key add --plain makes one plain"
+            raise RefusedError(message, hint=hint)
+
+    def _verify_plain(self, data: bytes, signature: bytes, namespace: str) -> str:
+        """Return who made a plain signature; it names no key, so every key that may have made it is tried."""
+        named, revoked = self.plain_keys, signers.revoked(self.revoked_keys)
+        lines = [line for line in signers.parse(self.allowed_signers) if sshsig.fingerprint(line.public_key) in named]
+        able = [line for line in lines if namespace in line.namespaces and not line.dated]
+        for line in able:
+            if plain.verify(data, signature, line.public_key):
+                if line.public_key in revoked:
+                    raise RefusedError(f"key {sshsig.fingerprint(line.public_key)} of {line.principal} is revoked")
+                return self.owner(line.principal)
+        raise RefusedError(f"no plain key that may sign for {namespace} made this signature")
 
     def is_bot(self, name: str) -> bool:
         """Return whether ``name`` is a machine."""

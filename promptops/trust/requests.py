@@ -95,6 +95,7 @@ def who(trust: Trust, key: str, namespace: str) -> str:
         RefusedError: the policy does not know the key, it may not sign in ``namespace``, or it is a bot's.
     """
     public = sshsig.public_key(key)
+    trust.check_kind(key)
     line = signers.find(signers.parse(trust.allowed_signers), public)
     if line is None:
         message = f"your key {sshsig.fingerprint(public)} is not in allowed_signers of the target"

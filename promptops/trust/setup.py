@@ -184,12 +184,15 @@ def sign(git: Git, key: str, target: str | None) -> Signing:
     A version that ``target`` already holds is never written again: the policy's version is raised by one instead.
 
     Raises:
-        RefusedError: the key is not one of the roots that decide, or the version does not follow the last one.
+        RefusedError: the key is not one of the roots that decide, the version does not follow the last one, or a key
+            that was revoked is not any more.
     """
     root = git.root
     trust = policy.load(WorktreeSource(root))
     if sshsig.public_key(key) in signers.revoked(trust.revoked_keys):
         raise RefusedError("your key is revoked", hint="another root must sign: promptops policy sign")
+    for revision in {target or "HEAD", "HEAD"}:
+        _check_revocations(git, revision, trust)
     raised = _published(git, target, trust) and not _is_signed_content(trust)
     version = trust.version + raised
     if len(trust.links) < version - 1:
@@ -243,6 +246,16 @@ def _deciding(trust: Trust, version: int) -> dict[str, Any]:
 def _root_name(roots: dict[str, Any], key: str) -> str | None:
     mine = signers.key_text(sshsig.public_key(key))
     return next((name for name, keys in roots["keys"].items() if mine in keys), None)
+
+
+def _check_revocations(git: Git, revision: str, trust: Trust) -> None:
+    found = git.object(f"{revision}:{signers.REVOKED}")
+    if found is None or chain.sha256(found.data) not in {chain.revoked_digest(link) for link in trust.links}:
+        return
+    for key in signers.revoked(found.data) - signers.revoked(trust.revoked_keys):
+        message = f"key {sshsig.fingerprint(key)} is revoked in {revision} and would not be any more"
+        hint = f"a revocation is for good: git checkout {revision} -- {signers.REVOKED}"
+        raise RefusedError(message, hint=hint, path=signers.REVOKED)
 
 
 def _published(git: Git, target: str | None, trust: Trust) -> bool:

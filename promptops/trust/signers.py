@@ -33,6 +33,13 @@ _KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+=*)(?:[ \t
 _OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
 _UNSAFE_PRINCIPAL = re.compile(r'[*?!,"\'\\]')
 _UNSAFE_NAMESPACE = re.compile(r"[*?!\s]")
+# A SubjectPublicKeyInfo up to the key itself: RFC 8410, section 4; RFC 5480, section 2.
+_SPKI = {
+    "ssh-ed25519": bytes.fromhex("302a300506032b6570032100"),
+    "ecdsa-sha2-nistp256": bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"),
+}
+PLAIN_TYPES = tuple(_SPKI)
+_BEGIN, _END = "-----BEGIN PUBLIC KEY-----\n", "-----END PUBLIC KEY-----\n"
 
 
 class Signer(NamedTuple):
@@ -43,12 +50,14 @@ class Signer(NamedTuple):
         principal: the one name of the key.
         namespaces: what its signatures may be for.
         public_key: the key's canonical wire form.
+        dated: whether the key counts for a time only.
     """
 
     number: int
     principal: str
     namespaces: tuple[str, ...]
     public_key: bytes
+    dated: bool = False
 
 
 def parse(data: bytes, path: str = ALLOWED) -> list[Signer]:
@@ -108,6 +117,40 @@ def key_text(public_key: bytes) -> str:
     return f"{read_string(public_key)[0].decode()} {base64.b64encode(public_key).decode()}"
 
 
+def key_type(public_key: bytes) -> str:
+    """Return a key's type as OpenSSH names it."""
+    return read_string(public_key)[0].decode()
+
+
+def to_pem(public_key: bytes) -> str:
+    """Return a key's wire form as the PEM text that everything but OpenSSH reads.
+
+    Raises:
+        InputError: keys of this type make no plain signatures.
+    """
+    try:
+        kind, rest = read_string(public_key)
+        header = _SPKI[kind.decode()]
+        key, _ = read_string(rest if kind == b"ssh-ed25519" else read_string(rest)[1])
+    except (KeyError, struct.error, UnicodeDecodeError) as error:
+        raise InputError("a key of this type makes no plain signatures", hint=f"one of: {', '.join(_SPKI)}") from error
+    return _BEGIN + base64.b64encode(header + key).decode() + "\n" + _END
+
+
+def from_pem(text: str) -> bytes | None:
+    """Return the wire form of the ed25519 or P-256 key in a PEM text, or None."""
+    _, found, rest = text.replace("\r", "").partition(_BEGIN)
+    try:
+        der = base64.b64decode("".join(rest.partition(_END.rstrip("\n"))[0].split()), validate=True) if found else b""
+    except binascii.Error:
+        return None
+    for kind, header in _SPKI.items():
+        curve = [] if kind == "ssh-ed25519" else [b"nistp256"]
+        if der.startswith(header) and len(der) == len(header) + (65 if curve else 32):
+            return b"".join(map(string, (kind.encode(), *curve, der.removeprefix(header))))
+    return None
+
+
 def canonical_key(public_key: bytes) -> bytes:
     """Return the one wire form of a key: RSA numbers lose leading zeros, everything else has one form already.
 
@@ -121,7 +164,7 @@ def canonical_key(public_key: bytes) -> bytes:
     modulus, rest = read_string(rest)
     if rest:
         raise struct.error("trailing bytes")
-    return b"".join(_string(part) for part in (kind, _positive(exponent), _positive(modulus)))
+    return b"".join(string(part) for part in (kind, _positive(exponent), _positive(modulus)))
 
 
 def rsa_bits(public_key: bytes) -> int | None:
@@ -145,7 +188,8 @@ def read_string(data: bytes) -> tuple[bytes, bytes]:
     return data[4 : 4 + length], data[4 + length :]
 
 
-def _string(data: bytes) -> bytes:
+def string(data: bytes) -> bytes:
+    """Return a length-prefixed string (RFC 4251, section 5)."""
     return struct.pack(">I", len(data)) + data
 
 
@@ -180,7 +224,8 @@ def _signer(number: int, line: str, path: str) -> Signer:
     if not all(namespaces) or any(map(_UNSAFE_NAMESPACE.search, namespaces)):
         message = f"{match['principal']} may sign for anything: namespaces= must list what for"
         raise InputError(message, hint='namespaces="git,request.v1@promptops,..."', path=path, line=number)
-    return Signer(number, match["principal"], namespaces, _key(match["type"], match["key"], path, number))
+    key = _key(match["type"], match["key"], path, number)
+    return Signer(number, match["principal"], namespaces, key, bool(options.keys() - {"namespaces"}))
 
 
 def _key(kind: str, text: str, path: str, number: int) -> bytes:

@@ -13,7 +13,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.errors import PromptopsError, RefusedError
+from promptops.errors import PromptopsError, RefusedError, UsageError
 from promptops.trust import signers
 
 if TYPE_CHECKING:
@@ -27,9 +27,12 @@ POLICY = "policy.v1@promptops"
 RELEASE = "release.v1@promptops"
 GIT = "git"
 KEY_VARIABLE = "PROMPTOPS_SIGNING_KEY"
+KMS = "kms:"
+KMS_FORM = "--key kms:URI#PUBLIC_KEY_FILE, as kms:hsm:2?label=release#release.pem"
 
 _BEGIN, _END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 _MAX_SIGNATURE = 64 << 10
+_DATED = {b"key has expired": "has expired", b"key is not yet valid": "is not valid yet"}
 
 
 class Parsed(NamedTuple):
@@ -55,22 +58,36 @@ class Signature(NamedTuple):
 
 @cache
 def program() -> str:
-    """Return the absolute path of ``ssh-keygen``; relative entries of PATH are no place to look for it.
+    """Return the absolute path of ``ssh-keygen``.
+
+    Raises:
+        PromptopsError: it is not installed.
+    """
+    return find_program("ssh-keygen", "install the OpenSSH client, 8.9 or newer")
+
+
+def find_program(name: str, hint: str) -> str:
+    """Return the absolute path of a program; relative entries of PATH are no place to look for it.
 
     Raises:
         PromptopsError: it is not installed.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    places = [os.path.join(folder, "ssh-keygen") for folder in folders if os.path.isabs(folder)]
+    places = [os.path.join(folder, name) for folder in folders if os.path.isabs(folder)]
     found = next((path for path in places if os.path.isfile(path) and os.access(path, os.X_OK)), None)
     if found is None:
-        raise PromptopsError("ssh-keygen is not on PATH", hint="install the OpenSSH client, 8.9 or newer")
+        raise PromptopsError(f"{name} is not on PATH", hint=hint)
     return found
 
 
 def fingerprint(public_key: bytes) -> str:
     """Return a key's fingerprint as OpenSSH prints it, ``SHA256:...``."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(public_key).digest()).decode().rstrip("=")
+
+
+def is_armored(signature: bytes) -> bool:
+    """Return whether a signature has OpenSSH's armor; nothing is verified."""
+    return signature.startswith(_BEGIN)
 
 
 def parse(armored: bytes) -> Parsed:
@@ -122,11 +139,7 @@ def verify(
         raise RefusedError(f"{line.principal} may not sign for {namespace}")
     if named.public_key in signers.revoked(revoked):
         raise RefusedError(f"key {fingerprint(named.public_key)} of {line.principal} is revoked")
-    with _scratch() as directory:
-        files = {"signers": allowed_signers, "revoked": revoked, "signature": signature}
-        for name, content in files.items():
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(content)
+    with scratch({"signers": allowed_signers, "revoked": revoked, "signature": signature}) as directory:
         arguments = ["-Y", "verify", "-f", "signers", "-r", "revoked", "-s", "signature"]
         done = subprocess.run(
             [program(), *arguments, "-n", namespace, "-I", line.principal],
@@ -137,13 +150,17 @@ def verify(
             check=False,
         )
     if done.returncode:
+        for words, meaning in _DATED.items():
+            if words in done.stderr:
+                # A tagger writes any date; only the clock of whoever verifies is not the signer's.
+                raise RefusedError(f"key of {line.principal} {meaning}, whatever date the signer wrote")
         raise RefusedError(f"signature of {line.principal} does not verify: {_last_line(done)}")
     return Signature(line.principal, fingerprint(named.public_key), named.public_key)
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[str]:
-    """Give a folder for what ``ssh-keygen`` reads from files.
+def scratch(files: dict[str, bytes]) -> Iterator[str]:
+    """Give a folder with ``files`` for a program that reads its input from files.
 
     The standard library's `tempfile` would take as long to import as ``ssh-keygen`` takes to verify.
 
@@ -155,13 +172,16 @@ def _scratch() -> Iterator[str]:
     try:
         os.mkdir(directory, 0o700)
         try:
+            for name, content in files.items():
+                with open(os.path.join(directory, name), "wb") as file:
+                    file.write(content)
             yield directory
         finally:
             for name in os.listdir(directory):
                 os.unlink(os.path.join(directory, name))
             os.rmdir(directory)
     except OSError as error:
-        message = f"cannot hand a signature to ssh-keygen: {error.strerror or error}"
+        message = f"cannot hand a signature to its verifier: {error.strerror or error}"
         raise PromptopsError(
             message, hint="make room for temporary files, or name another folder: TMPDIR=DIR"
         ) from error
@@ -179,7 +199,10 @@ def sign(data: bytes, key: str, namespace: str) -> bytes:
     Raises:
         PromptopsError: the key is missing, or needs a passphrase and there is no terminal to ask on.
     """
-    with _scratch() as directory:
+    if key.startswith(KMS):
+        message = "tags, commits and policies need an SSH signature; a key of a key service signs envelopes only"
+        raise UsageError(message, hint="name an SSH key: --key FILE")
+    with scratch({}) as directory:
         literal = literal_key(key)
         path = os.path.expanduser(key)
         if literal is not None:
@@ -240,6 +263,18 @@ def signing_key(git: Git, option: str | None = None) -> str:
     raise PromptopsError("no SSH key to sign with is configured", hint=_KEY_HINT)
 
 
+def split_kms(key: str) -> tuple[str, str]:
+    """Return the private key's URI and the path of the public key that ``kms:URI#FILE`` names.
+
+    Raises:
+        UsageError: it names no public key.
+    """
+    uri, _, path = key.removeprefix(KMS).rpartition("#")
+    if not uri or not path:
+        raise UsageError(f"{key} names no public key", hint=KMS_FORM)
+    return uri, os.path.expanduser(path)
+
+
 def literal_key(key: str) -> str | None:
     """Return the public key that ``key`` itself is (as git's ``user.signingkey`` allows), or None for a path."""
     if key.startswith("key::"):
@@ -254,9 +289,9 @@ def public_key(key: str) -> bytes:
         PromptopsError: it cannot be read.
     """
     text = literal_key(key)
-    path = os.path.expanduser(key)
+    path = split_kms(key)[1] if key.startswith(KMS) else os.path.expanduser(key)
     if text is None:
-        beside = path if path.endswith(".pub") else f"{path}.pub"
+        beside = path if path.endswith((".pub", ".pem")) else f"{path}.pub"
         if os.path.isfile(beside):
             with open(beside, encoding="utf-8", errors="replace") as file:
                 text = file.read()
@@ -265,7 +300,7 @@ def public_key(key: str) -> bytes:
             text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         else:
             raise PromptopsError(f"there is no signing key at {path}", hint=_KEY_HINT)
-    found = signers.key_in(text)
+    found = signers.key_in(text) or signers.from_pem(text)
     if found is None:
         raise PromptopsError(f"no public key found for {path}", hint=f"ssh-keygen -y -f {path} > {path}.pub")
     return found

@@ -65,11 +65,6 @@ def test_dangling_tag_is_named_with_how_to_delete_it(released, command):
     assert released.promptops("log").stdout
 
 
-def test_tag_moved_under_another_name_is_refused(released):
-    released.git("update-ref", "refs/tags/prompt/support/reply@v1.2.0", released.git("rev-parse", OLD))
-    assert "name" in failed(released, "support/reply@1.2.0")
-
-
 def test_tag_replaced_by_an_older_release_is_refused(released):
     released.git("update-ref", f"refs/tags/{NEW}", released.git("rev-parse", OLD))
     assert "name" in failed(released)
@@ -83,15 +78,11 @@ def test_lightweight_tag_is_refused(released):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda data: data + b"trailing\n",
-        lambda data: data + data[data.index(b"-----BEGIN SSH") :],
         lambda data: data.replace(b"\ntagger ", b"\nextra x\ntagger "),
-        lambda data: data.replace(b"type commit", b"type commit\ntype commit", 1),
         lambda data: data[: data.index(b"-----BEGIN SSH")],
         lambda data: data.replace(b"-----END PROMPTOPS BUNDLE-----\n", b"-----END PROMPTOPS BUNDLE-----\nmore\n"),
         lambda data: data.replace(b"-----BEGIN PROMPTOPS BUNDLE-----", b"-----BEGIN OTHER BUNDLE-----"),
         lambda data: data.replace(b'{"payload":"', b'{"payload":"","payload":"', 1),
-        lambda data: data.replace(b"\n", b"\r\n"),
         lambda data: b"",
     ],
 )
@@ -274,19 +265,6 @@ def test_configuration_and_replacements_of_the_repository_change_nothing(release
     assert failed(released) == {"tag signature"}
     released.git("replace", released.git("rev-parse", f"{OLD}:{PROMPT}"), released.git("rev-parse", f"HEAD:{PROMPT}"))
     assert failed(released, OLD, code=0) == set()
-
-
-def test_symbolic_link_in_the_released_commit_is_refused(released):
-    released.git("rm", "-q", PROMPT)
-    (released.root / PROMPT).parent.mkdir(parents=True, exist_ok=True)
-    (released.root / PROMPT).symlink_to("elsewhere.yaml")
-    released.commit("Link")
-    link = {"commit": released.git("rev-parse", "HEAD"), "tree": released.git("rev-parse", "HEAD^{tree}")}
-    head, _, rest = releasing.raw(released).partition(b"\n")
-    del head
-    releasing.put(released, b"object " + link["commit"].encode() + b"\n" + rest)
-    releasing.rewrite(released, lambda predicate: predicate.update(link))
-    assert "content" in failed(released)
 
 
 def test_tag_object_in_a_file_is_verified(released, tmp_path):

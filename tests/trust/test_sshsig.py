@@ -71,8 +71,9 @@ def test_revoked_key(repo):
 
 def test_expired_key(repo):
     signature = sshsig.sign(DATA, str(repo.key("alice")), sshsig.APPROVAL)
-    with pytest.raises(RefusedError, match="does not verify"):
-        verify(repo, signature, allowed_signers=allowed(repo, "alice", options='valid-before="20200101",'))
+    for options, reason in (('valid-before="20200101",', "has expired"), ('valid-after="29990101",', "not valid yet")):
+        with pytest.raises(RefusedError, match=reason):
+            verify(repo, signature, allowed_signers=allowed(repo, "alice", options=options))
     assert verify(repo, signature, allowed_signers=allowed(repo, "alice", options='valid-after="20200101",'))
 
 
