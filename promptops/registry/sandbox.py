@@ -6,6 +6,7 @@ addresses into the text; what could do either is left out here or metered.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import DictLoader, StrictUndefined, Undefined, nodes
@@ -17,6 +18,7 @@ from jinja2.visitor import NodeTransformer
 from promptops.errors import InputError
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Iterable, Iterator, Mapping
 
     import jinja2
@@ -142,6 +144,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         # The nodes that were put in know no environment yet.
         tree.set_environment(self)
         return tree
+
+    def _compile(self, source: str, filename: str) -> types.CodeType:
+        with warnings.catch_warnings():
+            # Python warns of `{{ 1[0:2] }}` and the like, in lines of code that nobody wrote; rendering refuses them.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return super()._compile(source, filename)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Return whether a template may read ``attr``: data, and the methods that stay within bounds."""

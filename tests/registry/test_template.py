@@ -150,6 +150,7 @@ ESCAPES = [
     "{{ 1 + a }}",
     "{{ a|truncate(-5) }}",
     "{{ 'inf'|float|int }}",
+    "{{ 1[0:2] }}",
 ]  # fmt: skip
 
 
