@@ -39,6 +39,8 @@ _AMBIGUOUS = (
     r"[-+]?(?:0[0-9_.]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+|[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?"
     r"|0+[0-9.]*(?:[eE][-+]?[0-9]+)?|[0-9_]*\.[0-9_]+(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|_[0-9_]*)|\.(?:nan|NaN|NAN)|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
 )
+# U+0085, U+2028 and U+2029 end a line, and with it a comment, in YAML 1.1 but not in YAML 1.2.
+_LINE_ENDS = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
 _NUMERIC_START = frozenset("0123456789+-._")
 _UNUSUAL_KEYS = frozenset((*_CONSTANTS, "<<"))
 
@@ -81,6 +83,15 @@ def load(data: bytes, path: str) -> Document:
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputError(
             "file starts with a byte order mark", hint="save the file as UTF-8 without BOM", path=path, line=1, column=1
+        )
+    ambiguous = _LINE_ENDS.search(data)
+    if ambiguous:
+        raise InputError(
+            f"readers of YAML disagree on whether U+{ord(ambiguous[0].decode()):04X} ends a line",
+            hint=f'remove it, or write "\\u{ord(ambiguous[0].decode()):04x}" in double quotes',
+            path=path,
+            line=data.count(b"\n", 0, ambiguous.start()) + 1,
+            column=len(data[data.rfind(b"\n", 0, ambiguous.start()) + 1 : ambiguous.start()].decode()) + 1,
         )
     try:
         return Document(path, _Builder(data, path).document(), data)
@@ -168,6 +179,8 @@ class _Builder:
         before = self._nodes
         anchor = event.anchor
         if anchor is not None:
+            if anchor in self._open or anchor in self._anchors:
+                self._fail(f"anchor &{anchor} appears twice", event, "give each anchor a name of its own")
             self._open.add(anchor)
         if kind is ScalarEvent:
             value = self._scalar(event)
