@@ -30,6 +30,7 @@ CRASHES = HERE / "crashes"
 # A worker that says nothing for so long hangs where Python cannot stop it.
 _SILENCE = 180.0
 _TELL_EVERY = 30.0
+_HEADS = ("target", "inputs", "accepted", "refused", "outcomes", "slowest ms", "memory MB", "violations")
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Total:
     slowest: float = 0.0
     memory: int = 0
     outcomes: set[str] = field(default_factory=set)
+    shards: int = 0
 
     def add(self, line: dict[str, Any]) -> None:
         """Add what a worker says at its end."""
@@ -51,6 +53,12 @@ class Total:
         self.slowest = max(self.slowest, line["slowest"])
         self.memory = max(self.memory, line["memory"])
         self.outcomes |= set(line["outcomes"])
+        self.shards += 1
+
+    def row(self, name: str) -> tuple[str, ...]:
+        """Return the cells of the table, as `_HEADS` names them."""
+        counts = (self.done, self.accepted, self.refused, len(self.outcomes), round(self.slowest * 1000))
+        return name, *(f"{count:,}" for count in (*counts, self.memory, self.violations))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,6 +108,9 @@ def campaign(names: list[str], options: argparse.Namespace) -> dict[str, Total]:
                 )
             elif line["kind"] == "done":
                 totals[name].add(line)
+                if totals[name].shards == options.jobs:
+                    pairs = zip(_HEADS[1:], totals[name].row(name)[1:], strict=True)
+                    print(f"{name}: done, {', '.join(f'{head} {cell}' for head, cell in pairs)}", flush=True)
             progress[name, shard] = line.get("done", progress[name, shard])
             if line["kind"] != "violation" and time.monotonic() - said[name] > _TELL_EVERY:
                 said[name] = time.monotonic()
@@ -165,22 +176,9 @@ def _listen(stream: Any, lines: queue.Queue[str]) -> None:
 
 
 def _table(totals: dict[str, Total]) -> int:
-    heads = ("target", "inputs", "accepted", "refused", "outcomes", "slowest ms", "memory MB", "violations")
-    rows = [
-        (
-            name,
-            f"{t.done:,}",
-            f"{t.accepted:,}",
-            f"{t.refused:,}",
-            f"{len(t.outcomes):,}",
-            f"{t.slowest * 1000:,.0f}",
-            str(t.memory),
-            str(t.violations),
-        )
-        for name, t in totals.items()
-    ]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
+    rows = [total.row(name) for name, total in totals.items()]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
+    for row in (_HEADS, *rows):
         print(
             "  ".join(
                 text.ljust(width) if index == 0 else text.rjust(width)
