@@ -40,9 +40,9 @@ def _parsed(text: str) -> version.Version:
     except InputError:
         # Documented: no build metadata, 80 characters, nine digits.
         limits = match is not None and (match[5] or len(text) > 80 or max(map(len, match.groups()[:3])) > 9)
-        require(match is None or limits, f"{text!r} is a version")
+        require(match is None or limits, f"{text[:90]!r} is a version")
         raise
-    require(match is not None and not match[5], f"{text!r} is no version")
+    require(match is not None and not match[5], f"{text[:90]!r} is no version")
     require(found.text == text and found[:3] == tuple(map(int, text.partition("-")[0].split("."))), "other numbers")
     return found
 
