@@ -6,10 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WHEEL := build/wheel
+FUZZ_INPUTS ?= 1000000
+FUZZ_SEED ?= 1
+FUZZ_TARGETS ?=
 # Tests, demo and benchmarks start tools by name, as a user would.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup test lint format docs model demo bench bench-peers wheel test-wheel clean
+.PHONY: setup test lint format docs model demo bench bench-peers fuzz wheel test-wheel clean
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
@@ -42,6 +45,10 @@ bench: model
 bench-peers: $(INSTALLED)
 	$(BIN)/python -m pip install -q --disable-pip-version-check inspect-ai
 	npm install --prefix build/peers --no-fund --no-audit promptfoo
+
+# FUZZ_TARGETS="template tag" runs some; FUZZ_SEED=2 gives other inputs.
+fuzz: $(INSTALLED)
+	$(RUN) python fuzz/run.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED) $(FUZZ_TARGETS)
 
 wheel: $(INSTALLED)
 	rm -rf dist $(WHEEL)

@@ -10,6 +10,7 @@ import click
 
 from promptops import __version__
 from promptops.cli.guard import guarded
+from promptops.text import printable
 
 EXIT_CODES = """\b
 Exit codes:
@@ -104,6 +105,8 @@ def _run(argv: list[str] | None) -> object:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        # It quotes the command line, where a shell may have put names of files.
+        vars(error)["message"] = printable(error.message)
         error.show()
         return error.exit_code
     except SystemExit as stop:

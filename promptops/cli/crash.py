@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,6 +12,9 @@ import traceback
 
 from promptops import __version__
 from promptops.text import printable
+
+_SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH")
+_SHORTEST_SECRET = 8
 
 
 def report(error: BaseException) -> str:
@@ -27,6 +32,7 @@ def report(error: BaseException) -> str:
             "```",
         ]
     )
+    body = _without_secrets(body)
     sentence = f"error: this is a bug in promptops ({type(error).__name__})"
     try:
         with tempfile.NamedTemporaryFile("wb", prefix="promptops-crash-", suffix=".md", delete=False) as file:
@@ -35,6 +41,18 @@ def report(error: BaseException) -> str:
     except OSError:
         return f"{sentence}\n  next: report it with what follows\n{printable(body, keep_newlines=True)}"
     return f"{sentence}\n  next: report it with {file.name}"
+
+
+def _without_secrets(text: str) -> str:
+    """Return ``text`` without passwords in addresses and without values of variables whose names speak of secrets.
+
+    The message of an error that nobody foresaw may quote anything.
+    """
+    text = re.sub(r"(\w://)[^\s/@]+@", r"\1***@", text)
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name.upper()) and len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text
 
 
 def _git_version() -> str:

@@ -64,9 +64,14 @@ def show(error: PromptopsError) -> None:
         place = f"{printable(error.path)}{numbers}: "
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     label = "\033[1;31merror:\033[0m" if coloured else "error:"
-    _say(f"{label} {place}{printable(error.message, keep_newlines=True)}")
+    _say(f"{label} {place}{_folded(error.message)}")
     if error.hint:
-        _say(f"  next: {printable(error.hint, keep_newlines=True)}")
+        _say(f"  next: {_folded(error.hint)}")
+
+
+def _folded(text: str) -> str:
+    """Return ``text`` with its further lines indented: what it quotes can forge no line of ours."""
+    return printable(text, keep_newlines=True).replace("\n", "\n      ")
 
 
 def _say(text: str) -> None:

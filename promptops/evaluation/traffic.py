@@ -68,9 +68,9 @@ def choose(folder: str, prompt: str, *, share: float, minimum: int) -> Traffic:
     chosen: dict[str, tuple[int, Record]] = {}
     spare: dict[str, tuple[int, Record]] = {}
     digest, total = hashlib.sha256(), 0
-    for path, line, record in _records(folder, prompt):
+    for path, line, record, text in _records(folder, prompt):
         total += 1
-        digest.update(canonical.dumps([record.id, record.variables]) + b"\n")
+        digest.update(text + b"\n")
         place = slot(record.id)
         known = chosen.get(record.id) or spare.get(record.id)
         if known is not None and known[1] != record:
@@ -88,7 +88,7 @@ def _place(item: tuple[str, tuple[int, Record]]) -> tuple[int, str]:
     return item[1][0], item[0]
 
 
-def _records(folder: str, prompt: str) -> Iterator[tuple[str, int, Record]]:
+def _records(folder: str, prompt: str) -> Iterator[tuple[str, int, Record, bytes]]:
     if not os.path.isdir(folder):
         raise PromptopsError(
             f"the folder of recorded traffic does not exist: {folder}",
@@ -101,7 +101,8 @@ def _records(folder: str, prompt: str) -> Iterator[tuple[str, int, Record]]:
                 yield from _lines(os.path.join(directory, name), prompt)
 
 
-def _lines(path: str, prompt: str) -> Iterator[tuple[str, int, Record]]:
+def _lines(path: str, prompt: str) -> Iterator[tuple[str, int, Record, bytes]]:
+    """Yield path, line, request and its canonical text."""
     # A named pipe would be waited for.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InputError("recorded traffic is no regular file", hint="move it away", path=path)
@@ -110,10 +111,11 @@ def _lines(path: str, prompt: str) -> Iterator[tuple[str, int, Record]]:
             if line.strip():
                 try:
                     record = _parse(line, prompt)
+                    text = canonical.dumps(record)
                 except InputError as error:
                     raise InputError(error.message, hint=error.hint, path=path, line=number) from error
                 if record is not None:
-                    yield path, number, record
+                    yield path, number, record, text
 
 
 def _parse(line: bytes, prompt: str) -> Record | None:

@@ -33,8 +33,8 @@ def read(body: bytes, content_type: str) -> Answer:
     Raises:
         AttemptError: of kind ``malformed``; it may have been billed.
     """
-    media = content_type.partition(";")[0].strip().lower()
-    if not media.endswith("json"):
+    media = content_type.partition(";")[0].strip()
+    if not media.lower().endswith("json"):
         raise _malformed(f"content type {media[:60]!r} in place of JSON")
     try:
         value: Any = json.loads(body)
@@ -71,7 +71,7 @@ def _text(message: dict[str, Any], finish: object, *, has_calls: bool) -> str:
     refusal = message.get("refusal")
     if isinstance(refusal, str):
         return _clean(refusal)
-    if has_calls or finish in _SILENT:
+    if has_calls or (isinstance(finish, str) and finish in _SILENT):
         return ""
     raise _malformed("neither content nor tool calls")
 

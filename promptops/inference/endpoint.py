@@ -84,6 +84,13 @@ def checked_url(url: str, variable: str) -> str:
     return url.strip().rstrip("/")
 
 
+def without_key(endpoint: Endpoint, text: str) -> str:
+    """Return what a server sent without the key that it was sent: servers quote requests, and replies are kept."""
+    key = endpoint.api_key
+    # Some JSON writers escape a slash.
+    return text.replace(key, "***").replace(key.replace("/", "\\/"), "***") if key else text
+
+
 def _variable(environ: Mapping[str, str], name: str, provider: str) -> str:
     value = environ.get(name, "").strip()
     if not value:

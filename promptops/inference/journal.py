@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from promptops.errors import PromptopsError
 from promptops.inference.reply import Reply
@@ -42,13 +42,34 @@ def _parse(content: bytes, path: str) -> dict[str, Reply]:
     replies: dict[str, Reply] = {}
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
-            reply = Reply(**json.loads(line))
+            reply = _reply(line)
         except (ValueError, TypeError, RecursionError) as error:
             raise _foreign(path, number) from error
-        if not isinstance(reply.key, str) or not isinstance(reply.text, str):
-            raise _foreign(path, number)
         replies[reply.key] = reply
     return replies
+
+
+def _reply(line: bytes) -> Reply:
+    """Return the reply on a line; raise ValueError, TypeError or RecursionError where there is none."""
+    reply = Reply(**json.loads(line, object_pairs_hook=_once))
+    fingerprint = "" if reply.fingerprint is None else reply.fingerprint
+    texts = (reply.key, reply.text, reply.model, reply.finish_reason, fingerprint)
+    counts = (reply.prompt_tokens, reply.completion_tokens, reply.attempts)
+    good = all(isinstance(text, str) for text in texts) and all(type(count) is int and count >= 0 for count in counts)
+    for number in (reply.latency, reply.cost):
+        # False for NaN and infinity too.
+        good = good and type(number) in {int, float} and 0 <= number < 1e300
+    calls: object = reply.tool_calls
+    if not good or not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise TypeError("a member of another type than a reply's")
+    return reply
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
 
 
 def _foreign(path: str, number: int) -> PromptopsError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
+from promptops.inference.endpoint import without_key
 from promptops.text import printable
 
 if TYPE_CHECKING:
@@ -122,10 +123,8 @@ def refused(
         wall: seconds since the epoch now.
     """
     code, text = _explanation(body)
-    if endpoint.api_key:
-        text = text.replace(endpoint.api_key, "***")
     # Shortened last: of a key that is cut in two the first part would stay.
-    text = printable(text[:_MESSAGE_CHARACTERS])
+    text = printable(without_key(endpoint, text)[:_MESSAGE_CHARACTERS])
     message = f"{endpoint.name} answered HTTP {status}" + (f": {text}" if text else "")
     fatal = _fatal(endpoint, status, code, model)
     if fatal is not None:

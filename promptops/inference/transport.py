@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import PromptopsError
+from promptops.inference.endpoint import without_key
 from promptops.inference.retry import AttemptError, refused
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Transport:
             raise _connection_failure(self._endpoint, error) from error
         if len(content) > self._max_body:
             raise AttemptError("malformed", f"the response is larger than {self._max_body} bytes", billed=True)
-        return Response(response.headers.get("content-type", ""), content)
+        # Any byte is a character of Latin-1, so the body comes back as it was.
+        body = without_key(self._endpoint, content.decode("latin-1")).encode("latin-1")
+        return Response(without_key(self._endpoint, response.headers.get("content-type", "")), body)
 
     async def close(self) -> None:
         """Close every connection."""

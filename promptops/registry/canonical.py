@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from promptops.errors import InputError
 
 MAX_SAFE_INTEGER = 2**53 - 1
 _escape = json.encoder.encode_basestring
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def dumps(value: Any) -> bytes:
@@ -19,12 +21,15 @@ def dumps(value: Any) -> bytes:
         value: dict with string keys, list, tuple, str, int within 2^53-1, finite float, bool or None.
 
     Raises:
-        InputError: for a number that JSON readers do not agree on, a lone surrogate, or another type.
+        InputError: for a number that JSON readers do not agree on, a lone surrogate, another type, or a value that is
+            nested too deeply.
     """
     parts: list[str] = []
-    _write(value, parts.append)
     try:
+        _write(value, parts.append)
         return "".join(parts).encode()
+    except RecursionError as error:
+        raise InputError("JSON is nested too deeply") from error
     except UnicodeEncodeError as error:
         raise InputError("text holds a lone surrogate, which UTF-8 cannot carry") from error
 
@@ -114,13 +119,15 @@ def loads(data: bytes, *, limit: int = 4 << 20) -> Any:
         limit: largest accepted size in bytes.
 
     Raises:
-        InputError: malformed, too large, too deep, duplicate or case-equal keys, NaN, or an unsafe integer.
+        InputError: malformed, too large, too deep, duplicate or case-equal keys, NaN, an unsafe integer, or a lone
+            surrogate.
     """
     if len(data) > limit:
         raise InputError(f"JSON of {len(data)} bytes is over the limit of {limit}")
     try:
-        return json.loads(
-            data.decode("utf-8"),
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
             object_pairs_hook=_members,
             parse_constant=_refuse_constant,
             parse_int=_integer,
@@ -130,6 +137,10 @@ def loads(data: bytes, *, limit: int = 4 << 20) -> Any:
         raise InputError("JSON is nested too deeply") from error
     except ValueError as error:
         raise InputError(f"not valid JSON: {error}") from error
+    if _SURROGATE.search(text):
+        # Some readers replace a lone surrogate, some refuse it, and no file can hold it; writing finds it.
+        dumps(value)
+    return value
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

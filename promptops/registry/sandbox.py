@@ -6,24 +6,29 @@ addresses into the text; what could do either is left out here or metered.
 
 from __future__ import annotations
 
+import warnings
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import DictLoader, StrictUndefined, Undefined, nodes
 from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
 from jinja2.utils import htmlsafe_json_dumps
 from jinja2.visitor import NodeTransformer
 
 from promptops.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import types
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import jinja2
 
 # Characters that one operator may make.
 MAX_TEXT = 4 << 20
-# Rounds of loops, included files and kilobytes of text made by operators, together, in one rendering.
+# Rounds of loops, included files, items of lists that are walked, and text that operators (by the kilobyte) and filters
+# (by 64 characters) work on, together, in one rendering.
 MAX_STEPS = 100_000
 _MAX_RANGE = 10_000
 
@@ -34,6 +39,12 @@ _ALLOWED = (
     nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Call, nodes.If, nodes.For, nodes.Include,
     nodes.Assign, nodes.With,
 )  # fmt: skip
+_TEXT_FILTERS = frozenset({"capitalize", "lower", "string", "title", "trim", "truncate", "upper", "wordcount"})
+# They compare or hash what is in a list; a list that holds one list twice, and so on, has more in it than memory.
+_WALKING_FILTERS = frozenset({"dictsort", "groupby", "list", "max", "min", "sort", "unique"})
+_COMPARING_TESTS = frozenset(
+    {"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le", "in"}
+)
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last",
     "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
@@ -62,18 +73,67 @@ class _Meter:
             raise InputError(f"template makes a text of more than {MAX_TEXT:,} characters")
         self.spend(1 + length // 1024)
 
+    def walked(self, value: Any) -> Any:
+        """Account for everything in ``value`` before all of it is compared or hashed."""
+        if isinstance(value, str):
+            self.text(len(value))
+        stack = [value]
+        while stack:
+            inner = _items(stack.pop())
+            self.spend(len(inner))
+            stack += inner
+        return value
+
+    def listed(self, values: Any) -> Any:
+        """Return ``values``, as a list where it was lazy, accounted for."""
+        return self.walked(values if isinstance(values, (str, list, tuple, dict)) else list(self.counted(values)))
+
+    def printed(self, value: Any) -> Any:
+        """Return a value that has the same text in every process; refuse functions, generators and the like."""
+        stack = [value]
+        while stack:
+            each = stack.pop()
+            if each is not value and isinstance(each, Undefined):
+                # In a list it would be written as a word; this raises its error.
+                str(each)
+            if each is not None and not isinstance(each, (str, int, float, list, tuple, dict, Undefined)):
+                hint = "end the expression with |list or |join(', ')"
+                raise InputError(f"template prints a {type(each).__name__}", hint=hint)
+            inner = _items(each)
+            self.spend(len(inner))
+            stack += inner
+        return value
+
+    def worked_on(self, value: Any) -> Any:
+        """Account for a text that a filter or a method is about to read."""
+        if isinstance(value, str):
+            self.spend(len(value) // 64)
+        return self.printed(value)
+
+    def sliced(self, value: Any) -> Any:
+        """Account for a copy of a part of ``value``."""
+        if isinstance(value, (str, list, tuple)):
+            self.spend(len(value) // 64)
+        return value
+
+    def summed(self, values: Iterable[Any], start: Any = 0) -> Any:
+        numbers = [start, *self.counted(values)]
+        if not all(isinstance(number, (int, float)) for number in numbers):
+            raise InputError("template sums things that are no numbers")
+        return sum(numbers)
+
     def counted(self, values: Iterable[Any]) -> Iterator[Any]:
         for value in values:
             self.spend()
             yield value
 
     def joined(self, values: Iterable[Any], separator: str = "") -> str:
-        texts = [str(printed(value)) for value in values]
+        texts = [str(self.worked_on(value)) for value in self.counted(values)]
         self.text(sum(map(len, texts)) + len(separator) * len(texts))
         return str(separator).join(texts)
 
     def replaced(self, text: Any, old: str, new: str, count: int = -1) -> str:
-        text = str(text)
+        text = str(self.worked_on(text))
         self.text(len(text) + (text.count(old) if count < 0 else count) * len(new))
         return str(text.replace(old, new, count))
 
@@ -86,18 +146,58 @@ class _Meter:
             raise InputError("template adds things that are neither two numbers, two texts nor two lists")
 
 
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _through(node: Any, name: str) -> nodes.Filter:
+    """Return an expression that passes the value of the expression ``node`` through one of our filters."""
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
 class _Rewriter(NodeTransformer):
-    """Send loops and text operators through the meter."""
+    """Send loops, calls, comparisons and text operators through the meter."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  Jinja2 dispatches on this name
         self.generic_visit(node)
-        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        node.iter = _through(node.iter, "_counted")
+        return node
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if not isinstance(node.node, nodes.Getattr):
+            return node
+        arguments = [nodes.Const(node.node.attr, lineno=node.lineno), *node.args]
+        return nodes.Filter(
+            node.node.node, "_method", arguments, node.kwargs, node.dyn_args, node.dyn_kwargs, lineno=node.lineno
+        )
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _through(node.expr, "_walked")
+        for operand in node.ops:
+            operand.expr = _through(operand.expr, "_walked")
+        return node
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        for pair in node.items:
+            pair.key = _through(pair.key, "_walked")
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = _through(node.node, "_sliced")
+        else:
+            node.arg = _through(node.arg, "_walked")
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
-        parts = nodes.List(node.nodes, lineno=node.lineno)
-        return nodes.Filter(parts, "join", [], [], None, None, lineno=node.lineno)
+        return _through(nodes.List(node.nodes, lineno=node.lineno), "join")
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -118,15 +218,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
             autoescape=False,
             keep_trailing_newline=True,
             cache_size=-1,
-            finalize=printed,
+            finalize=self.meter.printed,
         )
+        meter = self.meter
         self.filters = {name: FILTERS[name] for name in _FILTERS}
+        self.filters |= {name: _prepared(FILTERS[name], meter.worked_on) for name in _TEXT_FILTERS}
+        self.filters |= {name: _prepared(FILTERS[name], meter.listed) for name in _WALKING_FILTERS}
         self.filters |= {
-            "_counted": self.meter.counted,
-            "join": self.meter.joined,
-            "replace": self.meter.replaced,
-            "tojson": _json,
+            "_counted": meter.counted,
+            "_method": self._method,
+            "_sliced": meter.sliced,
+            "_walked": meter.walked,
+            "join": meter.joined,
+            "replace": meter.replaced,
+            "sum": meter.summed,
+            "tojson": self._json,
         }
+        self.tests = TESTS | {name: _comparing(TESTS[name], meter.walked) for name in _COMPARING_TESTS}
         self.globals.clear()
         self.globals["range"] = _bounded_range
 
@@ -143,9 +251,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
         tree.set_environment(self)
         return tree
 
+    def _compile(self, source: str, filename: str) -> types.CodeType:
+        with warnings.catch_warnings():
+            # Python warns of `{{ 1[0:2] }}` and the like, in lines of code that nobody wrote; rendering refuses them.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return super()._compile(source, filename)
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Return whether a template may read ``attr``: data, and the methods that stay within bounds."""
-        return super().is_safe_attribute(obj, attr, value) and (not callable(value) or attr in _METHODS)
+        """Return whether a template may read ``attr``: data only, for a method's text is its address in memory."""
+        return super().is_safe_attribute(obj, attr, value) and not callable(value)
+
+    def _method(self, value: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call one of `_METHODS`, which stay within bounds."""
+        found = getattr(value, name, None)
+        if found is None or not super().is_safe_attribute(value, name, found) or not callable(found):
+            # Raises what a template that calls an undefined name gets.
+            return self.undefined(obj=value, name=name)()
+        for each in (value, *args, *kwargs.values()):
+            self.meter.sliced(self.meter.walked(each))
+        return found(*args, **kwargs)
+
+    def _json(self, value: Any) -> str:
+        # As Jinja2 writes it, but for its indent of any width.
+        return str(htmlsafe_json_dumps(self.meter.printed(value), sort_keys=True))
 
     def wrap_str_format(self, value: Any) -> Any:
         """Refuse ``str.format``: a width in it fills the memory."""
@@ -162,11 +290,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def printed(value: Any) -> Any:
-    """Return a value that has the same text in every process; refuse functions, generators and the like."""
-    if value is None or isinstance(value, (str, int, float, list, tuple, dict, Undefined)):
-        return value
-    raise InputError(f"template prints a {type(value).__name__}", hint="end the expression with |list or |join(', ')")
+def _prepared(function: Callable[..., Any], prepare: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return a filter whose value goes through ``prepare`` first; Jinja2 may pass an environment before it."""
+    at = int(hasattr(function, "jinja_pass_arg"))
+
+    @wraps(function)
+    def prepared(*args: Any, **kwargs: Any) -> Any:
+        return function(*args[:at], prepare(args[at]), *args[at + 1 :], **kwargs)
+
+    return prepared
+
+
+def _comparing(function: Any, walked: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda value, other: function(walked(value), walked(other))
 
 
 def _restrict(tree: nodes.Template) -> None:
@@ -192,8 +328,3 @@ def _bounded_range(*bounds: int) -> range:
     if len(values) > _MAX_RANGE:
         raise InputError(f"template loops over more than {_MAX_RANGE:,} numbers")
     return values
-
-
-def _json(value: Any) -> str:
-    # As Jinja2 writes it, but for its indent of any width.
-    return str(htmlsafe_json_dumps(value, sort_keys=True))

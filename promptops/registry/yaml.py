@@ -39,6 +39,9 @@ _AMBIGUOUS = (
     r"[-+]?(?:0[0-9_.]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+|[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?"
     r"|0+[0-9.]*(?:[eE][-+]?[0-9]+)?|[0-9_]*\.[0-9_]+(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|_[0-9_]*)|\.(?:nan|NaN|NAN)|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
 )
+# U+0085, U+2028 and U+2029 end a line, and with it a comment, in YAML 1.1 but not in YAML 1.2; U+FEFF at the start of
+# a line is skipped by some.
+_UNCLEAR = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf")
 _NUMERIC_START = frozenset("0123456789+-._")
 _UNUSUAL_KEYS = frozenset((*_CONSTANTS, "<<"))
 
@@ -82,6 +85,15 @@ def load(data: bytes, path: str) -> Document:
     if data.startswith(b"\xef\xbb\xbf"):
         raise InputError(
             "file starts with a byte order mark", hint="save the file as UTF-8 without BOM", path=path, line=1, column=1
+        )
+    unclear = _UNCLEAR.search(data)
+    if unclear:
+        raise InputError(
+            f"readers of YAML disagree on the meaning of U+{ord(unclear[0].decode()):04X}",
+            hint=f'remove it, or write "\\u{ord(unclear[0].decode()):04x}" in double quotes',
+            path=path,
+            line=data.count(b"\n", 0, unclear.start()) + 1,
+            column=len(data[data.rfind(b"\n", 0, unclear.start()) + 1 : unclear.start()].decode()) + 1,
         )
     try:
         return Document(path, _Builder(data, path).document(), data)
@@ -133,6 +145,8 @@ class _Builder:
 
     def __init__(self, data: bytes, path: str) -> None:
         self._path = path
+        self._data = data
+        self._text: str | None = None
         self._parser = CParser(data)
         self._next = self._parser.get_event
         self._anchors: dict[str, tuple[Any, int]] = {}
@@ -169,6 +183,9 @@ class _Builder:
         before = self._nodes
         anchor = event.anchor
         if anchor is not None:
+            if anchor in self._open or anchor in self._anchors:
+                self._fail(f"anchor &{anchor} appears twice", event, "give each anchor a name of its own")
+            self._check_end(event)
             self._open.add(anchor)
         if kind is ScalarEvent:
             value = self._scalar(event)
@@ -183,7 +200,15 @@ class _Builder:
             self._anchors[anchor] = (value, self._nodes - before + 1)
         return value
 
+    def _check_end(self, event: Any) -> None:
+        """Refuse ``&a:`` and the like: in YAML 1.2 the colon belongs to the name, in YAML 1.1 it does not."""
+        self._text = self._text if self._text is not None else self._data.decode()
+        end = event.start_mark.index + 1 + len(event.anchor)
+        if self._text[end : end + 1] not in {"", " ", "\t", "\r", "\n", ",", "[", "]", "{", "}"}:
+            self._fail(f"readers of YAML disagree on where the name {event.anchor} ends", event, "put a space after it")
+
     def _alias(self, event: Any) -> Any:
+        self._check_end(event)
         if event.anchor in self._open:
             self._fail(f"alias *{event.anchor} stands inside its own anchor", event)
         if event.anchor not in self._anchors:

@@ -15,8 +15,13 @@ END_SIGNATURE = b"-----END SSH SIGNATURE-----\n"
 # Any armour that some git could take for a signature.
 _ARMOUR = re.compile(rb"^-----BEGIN (?:SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----", re.MULTILINE)
 _OID = re.compile(rb"(?:[0-9a-f]{40}|[0-9a-f]{64})")
-# Eleven digits last until the year 5138; a date beyond the year 9999 could not be computed with.
-_IDENT = re.compile(rb"[^<>\n\0]* <[^<>\n\0]*> ([0-9]{1,11}) [+-][0-9]{4}")
+_SIGNED = (b"gpgsig ", b"gpgsig-sha256 ")
+_TYPES = frozenset({"commit", "tree", "blob", "tag"})
+# What git-check-ref-format(1) allows below refs/tags/, and no dash first: a name is never an option.
+_NAME = re.compile(rb"(?![./-])(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|\Z)|[./]\Z))[^\x00-\x20~^:?*\[\\\x7f]+")
+# Eleven digits last until the year 5138; a date beyond the year 9999 could not be computed with. git takes no zero
+# before other digits.
+_IDENT = re.compile(rb"[^<>\n\0]* <[^<>\n\0]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}")
 
 
 class TagObject(NamedTuple):
@@ -102,12 +107,14 @@ def parse_tag(data: bytes) -> TagObject:
     if names != [b"object", b"type", b"tag", b"tagger"]:
         raise RefusedError("the tag object has other headers than object, type, tag and tagger")
     ident = _IDENT.fullmatch(values[3])
-    if not _OID.fullmatch(values[0]) or ident is None or b"\0" in data:
+    if not _OID.fullmatch(values[0]) or not _NAME.fullmatch(values[2]) or ident is None or b"\0" in data:
         raise RefusedError("the tag object has a malformed header")
     try:
         kind, name = values[1].decode(), values[2].decode()
     except UnicodeDecodeError as error:
         raise RefusedError("the tag object has a malformed header") from error
+    if kind not in _TYPES:
+        raise RefusedError("the tag object has a malformed header")
     payload, signature = split_signature(data)
     return TagObject(values[0].decode(), kind, name, int(ident[1]), payload[len(head) + 2 :], payload, signature)
 
@@ -156,29 +163,28 @@ def parse_commit(data: bytes) -> CommitObject:
     """Parse the raw bytes of a commit of our own making.
 
     Raises:
-        RefusedError: other headers than tree, parent, author, committer and signature, or two parents.
+        RefusedError: other headers than tree, parent, author, committer and, as the last one, a signature; or two
+            parents.
     """
-    head, _, message = data.partition(b"\n\n")
-    plain: list[bytes] = []
-    signature: list[bytes] = []
-    for line in head.split(b"\n"):
-        key, _, value = line.partition(b" ")
-        starts = key in (b"gpgsig", b"gpgsig-sha256") and not signature
-        if starts or (not key and signature):
-            signature.append(value)
-        else:
-            plain.append(line)
-    values = dict(line.partition(b" ")[::2] for line in plain)
-    keys = [line.partition(b" ")[0] for line in plain]
-    if keys not in ([b"tree", b"author", b"committer"], [b"tree", b"parent", b"author", b"committer"]):
+    head, separator, message = data.partition(b"\n\n")
+    lines = head.split(b"\n")
+    keys = [line.partition(b" ")[0] for line in lines]
+    end = next((index for index, line in enumerate(lines) if line.startswith(_SIGNED)), len(lines))
+    plain, folded = lines[:end], lines[end:]
+    if keys[:end] not in ([b"tree", b"author", b"committer"], [b"tree", b"parent", b"author", b"committer"]):
         raise RefusedError("the commit has other headers than a decision has")
-    ident = _IDENT.fullmatch(values[b"committer"])
-    if ident is None or not all(_OID.fullmatch(values[key]) for key in (b"tree", b"parent") if key in values):
+    if any(keys[end + 1 :]) or not separator:
+        raise RefusedError("the commit has other headers than a decision has")
+    values = dict(line.partition(b" ")[::2] for line in plain)
+    idents = [_IDENT.fullmatch(values[key]) for key in (b"author", b"committer")]
+    ids = [_OID.fullmatch(values[key]) for key in (b"tree", b"parent") if key in values]
+    # A NUL hides from git what follows it.
+    if idents[1] is None or not all(idents) or not all(ids) or b"\0" in data:
         raise RefusedError("the commit has a malformed header")
     return CommitObject(
         tree=values[b"tree"].decode(),
         parent=values[b"parent"].decode() if b"parent" in values else None,
-        time=int(ident[1]),
+        time=int(idents[1][1]),
         payload=b"\n".join(plain) + b"\n\n" + message,
-        signature=b"\n".join(signature) + b"\n" if signature else b"",
+        signature=b"".join(line.partition(b" ")[2] + b"\n" for line in folded),
     )

@@ -150,7 +150,12 @@ def _decode(text: Any) -> bytes:
     # Python's decoder skips foreign characters, so two texts could carry one payload.
     if not isinstance(text, str) or not _BASE64.fullmatch(text):
         raise InputError("not base64")
+    standard = text.replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        decoded = base64.b64decode(standard, validate=True)
     except binascii.Error as error:
         raise InputError(f"not base64: {error}") from error
+    # It also takes padding in excess and stray bits before it (RFC 4648, section 3.5).
+    if base64.b64encode(decoded).decode() != standard:
+        raise InputError("not base64 in its one form")
+    return decoded

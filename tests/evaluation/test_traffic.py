@@ -91,6 +91,8 @@ def test_nested_folders_are_read_and_other_files_are_not(tmp_path):
         '{"id": "a", "prompt": "support/reply", "variables": []}',
         '{"id": "a", "prompt": "support/reply"}',
         '{"id": "a", "id": "b", "prompt": "support/reply", "variables": {}}',
+        '{"id": "\\ud800", "prompt": "support/reply", "variables": {}}',
+        '{"id": "a", "prompt": "support/reply", "variables": {"x": ' + "[" * 490 + "]" * 490 + "}}",
     ],
 )
 def test_a_malformed_line_is_named(tmp_path, bad):

@@ -127,6 +127,7 @@ def test_without_a_key_none_is_sent_even_when_the_environment_holds_one(monkeypa
         (Answer(body=b'{"choices": []}'), "malformed"),
         (Answer(body=completion(None)), "malformed"),
         (Answer(body=completion(7)), "malformed"),
+        (Answer(body=completion(None).replace(b'"stop"', b'{"a": 1}')), "malformed"),
         (Answer(body=b"[" * 100_000), "malformed"),
         (Answer(body=completion("x" * 4_000_000)), "malformed"),
     ],
@@ -152,6 +153,20 @@ def test_a_lasting_fault_of_one_call_is_a_failure_after_its_attempts():
     assert "overheated" in failure.message
     assert "\x1b" not in failure.message
     assert client.stats.failed == Counter({"server": 1})
+
+
+def test_a_key_that_the_server_sends_back_is_in_no_reply_and_no_failure():
+    answers = {
+        "hi said": Answer(body=completion(f"You sent {KEY}", model=KEY)),
+        "hi typed": Answer(body=b"{}", content_type=f"text/{KEY}"),
+        "hi broken": error(500, f"Bearer {KEY}"),
+    }
+    with FaultServer(lambda _, body: answers[body["messages"][0]["content"]]) as server:
+        calls = [call("said"), call("typed"), call("broken")]
+        results, _, _ = collect(server, calls, retry=RetryPolicy(attempts=1), concurrency=1)
+    assert (results[0].text, results[0].model) == ("You sent ***", "***")
+    assert [result.kind for result in results[1:]] == ["malformed", "server"]
+    assert KEY not in repr(results)
 
 
 def test_an_answer_of_any_size_is_not_read_to_its_end():

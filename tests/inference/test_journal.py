@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -47,7 +48,30 @@ def test_a_torn_end_is_cut_off_and_what_stands_before_it_stays(tmp_path_factory,
         assert [kept.key for kept in journal.replies()] == [*"abc"[:whole], "d"]
 
 
-@pytest.mark.parametrize("line", [b"not json", b'{"key": "a"}', b'{"key": 1, "text": "t", "model": "m"}', b"[]", b""])
+def altered(**members) -> bytes:
+    return json.dumps({"key": "b", "text": "t", "model": "m"} | members).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b'{"key": "a"}',
+        altered(key=1),
+        b"[]",
+        b"",
+        altered(model=None),
+        altered(cost="5"),
+        altered(cost=float("nan")),
+        altered(latency=float("inf")),
+        altered(latency=-1),
+        altered(prompt_tokens=1.5),
+        altered(attempts=True),
+        altered(fingerprint=[]),
+        altered(tool_calls=["x"]),
+        altered()[:-1] + b', "key": "c"}',
+    ],
+)
 def test_a_line_that_is_no_reply_is_pointed_at(tmp_path, line):
     with Journal(tmp_path / "j") as journal:
         journal.add(reply("a"))

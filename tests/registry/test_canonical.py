@@ -86,6 +86,9 @@ def test_what_json_cannot_carry_is_refused(value):
         b"[1] 2",
         b"'a'",
         b'"\x01"',
+        rb'"\ud800"',
+        rb'{"\uDFFF": 1}',
+        rb'["\ud83d\ud83d"]',
         b"[" * 200_000,
         b'{"a":' * 100_000,
         b'"' + b"x" * (5 << 20) + b'"',
@@ -95,6 +98,18 @@ def test_what_json_cannot_carry_is_refused(value):
 def test_ambiguous_or_oversized_json_is_refused(data):
     with pytest.raises(InputError):
         canonical.loads(data)
+
+
+def test_a_value_too_deep_to_write_is_refused():
+    value: list = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(InputError, match="deep"):
+        canonical.dumps(value)
+
+
+def test_a_pair_of_surrogates_is_a_character():
+    assert canonical.loads(rb'"\ud83d\ude00 \\ud800"') == "\U0001f600 \\ud800"
 
 
 def test_ordinary_json_is_read():

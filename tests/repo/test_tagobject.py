@@ -12,6 +12,8 @@ from promptops.trust import sshsig
 SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"
 HEAD = b"object " + b"0" * 40 + b"\ntype commit\ntag v1\ntagger A <a@b> 1700000000 +0000\n\n"
 
+COMMIT = b"tree " + b"0" * 40 + b"\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n"
+
 
 @pytest.fixture
 def git(registry, monkeypatch):
@@ -66,6 +68,13 @@ def test_signed_tag_is_taken_apart(git, registry):
         HEAD.replace(b"type commit\ntag v1", b"tag v1\ntype commit"),
         HEAD.replace(b"0" * 40, b"0" * 39),
         HEAD.replace(b"1700000000", b"soon"),
+        HEAD.replace(b"1700000000", b"0170000000"),
+        HEAD.replace(b"type commit", b"type bundle"),
+        HEAD.replace(b"tag v1", b"tag "),
+        HEAD.replace(b"tag v1", b"tag -d"),
+        HEAD.replace(b"tag v1", b"tag a..b"),
+        HEAD.replace(b"tag v1", b"tag a.lock"),
+        HEAD.replace(b"tag v1", b"tag a\x1b[31m"),
         HEAD.replace(b"1700000000", b"253402300800"),
         HEAD.replace(b"v1", b"\xff"),
         HEAD + b"a\0b\n",
@@ -100,6 +109,12 @@ def test_no_input_does_more_than_be_refused(data):
         + b"\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx",
         b"tree x\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx",
         b"tree " + b"0" * 40 + b"\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\nmergetag x\n\nx",
+        COMMIT + b"gpgsig x\n y\n",
+        COMMIT + b"\nserve\0\n",
+        COMMIT + b"gpgsig\n y\n\nserve\n",
+        COMMIT + b"gpgsig x\ngpgsig-sha256 y\n\nserve\n",
+        COMMIT.replace(b"author", b"gpgsig x\nauthor") + b" y\n\nserve\n",
+        COMMIT.replace(b"author A <a@b>", b"author A >") + b"\nserve\n",
     ],
 )  # fmt: skip
 def test_commit_of_another_form_is_refused(data):
