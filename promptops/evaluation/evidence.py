@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops import atomic
 from promptops.errors import PromptopsError
 from promptops.inference import journal
 from promptops.registry import canonical
@@ -187,17 +187,5 @@ def _read(path: str) -> dict[str, Any] | None:
 
 
 def _write(path: str, value: Mapping[str, Any]) -> None:
-    """Replace a file as a whole: a reader or a killed run sees the old content or the new one."""
-    folder = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=True, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    content = json.dumps(value, ensure_ascii=True, indent=1) + "\n"
+    atomic.write(path, content.encode("ascii"), mode=0o600)

@@ -8,6 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from promptops import atomic
 from promptops.errors import PromptopsError, RefusedError
 from promptops.repo import refs
 from promptops.repo.git import GitError
@@ -138,8 +139,4 @@ def _path(git: Git) -> str:
 
 
 def _write(path: str, note: dict[str, object]) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(note, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
+    atomic.write(path, json.dumps(note).encode(), mode=0o600)

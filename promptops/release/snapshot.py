@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
+from promptops import atomic
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.release import authority, clone, live, verify
 from promptops.runtime import snapshot as runtime
@@ -90,19 +89,8 @@ def write(path: str, environment: str, prompts: dict[str, Any]) -> None:
                 f"{name}: the snapshot holds decision {now['decision']['sequence']}, this clone an earlier one",
                 hint=f"{live.FETCH}; or remove {path} if that is meant",
             )
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".promptops-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(runtime.serialize(environment, int(time.time()), prompts))
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp's mode would hide the file from the application's user.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    # Readable for the application's user, whatever the umask of this one.
+    atomic.write(path, runtime.serialize(environment, int(time.time()), prompts), mode=0o644)
 
 
 def _current(path: str, environment: str) -> dict[str, Any]:
