@@ -85,14 +85,12 @@ def _place(
         try:
             _fill(temporary, content, mode, durable=durable)
             move(temporary, path)
-        except OSError as error:
-            if error.errno != errno.EXDEV or place == beside:
-                raise
-            continue
-        finally:
+            break
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-        break
+            if place == beside or not isinstance(error, OSError) or error.errno != errno.EXDEV:
+                raise
     if durable:
         _sync(beside)
 
@@ -117,6 +115,8 @@ def _link(temporary: str, path: str) -> None:
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from error
         os.rename(temporary, path)
+    else:
+        os.unlink(temporary)
 
 
 def _sync(folder: str) -> None:
