@@ -31,7 +31,8 @@ MEND = "promptops doctor --repair"
 # Younger files may belong to a process that runs.
 _LOCK_SECONDS = 60
 _SCRATCH_SECONDS = 24 * 3600
-_SCRATCH = re.compile(r"promptops-[0-9a-f]{32}")
+# For ssh-keygen, and a repository as a push would leave it.
+_SCRATCH = re.compile(r"promptops-(?:[0-9a-f]{32}|preview-[a-z0-9_]{8})")
 _LOCKS = ("HEAD.lock", "index.lock", "packed-refs.lock", "config.lock", "shallow.lock")
 _SHOWN = 3
 
@@ -157,7 +158,7 @@ def _temporary(git: Git, *, mend: bool) -> Iterator[Probe]:
         yield _swept(files, "files", f"unfinished files of ours: {_some(files)}", mend=mend)
     scratch = list(_scratch())
     if scratch:
-        yield _swept(scratch, "scratch", f"folders for ssh-keygen, older than a day: {_some(scratch)}", mend=mend)
+        yield _swept(scratch, "scratch", f"folders for temporary files, older than a day: {_some(scratch)}", mend=mend)
 
 
 def _unfinished(git: Git) -> Iterator[str]:

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 # Between other points nothing changes that anybody sees, so that a kill at one is a kill at the next of these.
 CHANGING = re.compile(
-    r"(rename|link|unlink|truncate) repo/(?!.*/passed$)|write repo/.*[.]jsonl|write repo/.*promptops-new|mkdir repo/[^.]"
+    r"(rename|link|unlink|truncate) repo/(?!.*/(passed|plan[.]json|attempts[.]json)$)|write repo/.*[.]jsonl|write repo/.*promptops-new|mkdir repo/[^.]"
     r"|start(ed)? git (push|update-ref)|write to git update-ref|received$|exit$"
 )
 # What the normal suite leaves to `make faults`: promote and request do what rollback and approve do.
 CASES = [
     (name, kinds, shard, shards)
     for name, kinds, shards in (
-        ("bump", "kill torn", 1), ("bump", "full", 1), ("approve", "kill", 1), ("approve", "full", 1),
+        ("bump", "kill torn", 1), ("bump", "full", 1), ("approve", "kill", 1),
         ("rollback", "kill torn", 1), ("withdraw", "kill", 1), ("withdraw", "full", 1), ("sign", "kill torn", 1),
         ("release", "kill torn", 8 if ALL else 1),
         *(
-            [("approve", "torn", 1), ("withdraw", "torn", 1), ("request", "kill torn full", 1), ("sign", "full", 1),
+            [("approve", "torn full", 1), ("withdraw", "torn", 1), ("request", "kill torn full", 1), ("sign", "full", 1),
              ("promote", "kill torn full", 2), ("rollback", "full", 1), ("release", "full", 4)]
             if ALL else []
         ),

@@ -163,19 +163,21 @@ def test_our_unfinished_files_go_and_those_of_others_stay(clone, tmp_path):
     scratch = tmp_path / "tmp" / f"promptops-{'0' * 32}"
     fresh = tmp_path / "tmp" / f"promptops-{'1' * 32}"
     crash = tmp_path / "tmp" / "promptops-crash-abc.md"
-    for folder in (scratch, fresh):
+    preview = tmp_path / "tmp" / "promptops-preview-abc_1234"
+    for folder in (scratch, fresh, preview):
         folder.mkdir()
         (folder / "signers").write_text("x")
     crash.write_text("report")
     for path in (*ours, *theirs, crash):
         old(path)
-    old(scratch, 2 * 24 * 3600)
+    for folder in (scratch, preview):
+        old(folder, 2 * 24 * 3600)
     assert {probe["name"]: probe["state"] for probe in doctor(clone)} == {"files": "warn", "scratch": "warn"}
     assert {probe["name"]: probe["state"] for probe in doctor(clone, "--repair")} == {
         "files": "mended",
         "scratch": "mended",
     }
-    assert not any(path.exists() for path in (*ours, scratch))
+    assert not any(path.exists() for path in (*ours, scratch, preview))
     assert all(path.exists() for path in (*theirs, young, fresh, crash))
 
 
