@@ -155,6 +155,9 @@ def _wrap_files(layer: Layer) -> None:
     import _io
 
     builtins.open = io.open = _io.open = opened
+    # What it has told is told: a process may be killed before and after it.
+    layer.pipes[1] = "to stdout"
+    sys.stdout = opened(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
     os.write = write
     for name, what in (
         ("fsync", "fsync"),

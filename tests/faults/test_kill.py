@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Between other points nothing changes that anybody sees, so that a kill at one is a kill at the next of these.
 CHANGING = re.compile(
-    r"(rename|link|unlink|truncate) repo/(?!.*/(passed|plan[.]json|attempts[.]json)$)|write repo/.*[.]jsonl|write repo/.*promptops-new|mkdir repo/[^.]"
-    r"|start(ed)? git (push|update-ref)|write to git update-ref|received$|exit$"
+    r"(rename|link|unlink|truncate) repo/(?!.*/(passed|plan[.]json|attempts[.]json)$)|write repo/(?!.*/lock$)|mkdir repo/[^.]"
+    r"|start(ed)? git (push|update-ref)|write to (git update-ref|stdout)|received$|exit$"
 )
 # What the normal suite leaves to `make faults`: promote and request do what rollback and approve do.
 CASES = [

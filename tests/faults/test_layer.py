@@ -64,8 +64,8 @@ def kind_of(kind: str, rest: str, watch: str, cwd: str) -> str | None:
         return None
     opened = re.match(r"(\d+)<(.*?)>", rest)
     if opened and opened[2].startswith("pipe:"):
-        # 1 and 2 are what it says, not what it hands to a child.
-        return "to a child" if kind == "write" and int(opened[1]) > 2 else None
+        # 2 is what it says on the way.
+        return "to another" if kind == "write" and opened[1] != "2" else None
     names = [opened[2]] if opened else re.findall(r'"((?:[^"\\]|\\.)*)"', rest)
     path = os.path.join(cwd, names[-1 if kind in LAST else 0])
     if not path.startswith(watch):
@@ -75,7 +75,7 @@ def kind_of(kind: str, rest: str, watch: str, cwd: str) -> str | None:
 
 def counted(points: list[str]) -> Counter[str]:
     found = Counter(point.split(" ")[0].partition("#")[0] for point in points if not point.startswith("write to "))
-    found["to a child"] = sum(point.startswith("write to ") for point in points)
+    found["to another"] = sum(point.startswith("write to ") for point in points)
     for ours in ("started", "exit"):
         del found[ours]
     return +found
