@@ -12,13 +12,17 @@ FUZZ_TARGETS ?=
 # Tests, demo and benchmarks start tools by name, as a user would.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup test lint format docs model demo bench bench-peers fuzz wheel test-wheel clean
+.PHONY: setup test lint format docs model demo bench bench-peers faults fuzz wheel test-wheel clean
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
 
 test: lint model
 	$(RUN) pytest -n auto
+
+# An hour or more on two cores; make test takes a sample of it.
+faults: $(INSTALLED)
+	$(RUN) PROMPTOPS_ALL_FAULTS=1 pytest -n auto tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

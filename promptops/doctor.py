@@ -9,10 +9,11 @@ import subprocess
 import time
 from importlib import metadata
 from importlib.util import find_spec
-from typing import NamedTuple
 
+from promptops import repair as leftovers
 from promptops.errors import PromptopsError
 from promptops.inference import weights
+from promptops.probe import Probe
 from promptops.repo import tags
 from promptops.repo.git import MINIMUM_VERSION, Git
 
@@ -25,24 +26,12 @@ _INSTALL = f"pre-commit install {' '.join(f'-t {name}' for name in _HOOK_TYPES)}
 _CLOCK_TOLERANCE_S = 300
 
 
-class Probe(NamedTuple):
-    """One finding about the machine.
-
-    Attributes:
-        name: what was looked at.
-        state: ``ok``, ``warn`` (works, with a loss) or ``missing`` (something will fail).
-        detail: what was found.
-        mend: the command or step that mends it; empty when ``ok``.
-    """
-
-    name: str
-    state: str
-    detail: str
-    mend: str = ""
-
-
-def examine(git: Git) -> list[Probe]:
+def examine(git: Git, *, repair: bool = False) -> list[Probe]:
     """Return every probe of this machine, and of the repository when there is one.
+
+    Args:
+        git: the repository.
+        repair: mend what a killed run left, too.
 
     Raises:
         GitError: git cannot be run at all.
@@ -53,7 +42,8 @@ def examine(git: Git) -> list[Probe]:
     except PromptopsError as error:
         probes.append(Probe("repository", "missing", error.message, error.hint or "git init"))
         return probes
-    return [*probes, _identity(git), _signing_key(git), *_set_up(git), *_hooks(git), *_history(git), _clock(git)]
+    left = leftovers.examine(git, mend=repair)
+    return [*probes, _identity(git), _signing_key(git), *_set_up(git), *_hooks(git), *_history(git), _clock(git), *left]
 
 
 def _git(git: Git) -> Probe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,7 @@ from promptops.errors import InputError, UsageError
 from promptops.registry import edit, yaml
 from promptops.registry.prompt import prompt_path
 from promptops.registry.registry import Registry
-from promptops.repo.source import IndexSource, TreeSource, WorktreeSource
+from promptops.repo.source import IndexSource, TreeSource, WorktreeSource, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,7 +133,6 @@ def _bump(configuration: Configuration, least: str, reason: str, written: Source
 
 
 def write(bumps: list[Bump], root: str) -> None:
-    """Write planned files into the work tree at ``root``."""
+    """Write planned files into the work tree at ``root``, each as a whole."""
     for bump in bumps:
-        with open(os.path.join(root, bump.path), "wb") as file:
-            file.write(bump.data)
+        replace(root, bump.path, bump.data)

@@ -10,7 +10,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from promptops import __version__
+from promptops import __version__, atomic
 from promptops.registry import data
 from promptops.repo import tags
 from promptops.trust import signers
@@ -49,17 +49,14 @@ def recall(git: Git, wanted: str) -> tuple[int, int] | None:
 
 def remember(git: Git, found_clean: str, files: int, prompts: int) -> None:
     """Remember that a state passed; where that cannot be written, it is judged again next time."""
-    import tempfile
-
     path = _path(git)
     known = _known(path)
     known.pop(found_clean, None)
     kept = [*known.items(), (found_clean, (files, prompts))][-_KEPT:]
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as file:
-            file.writelines(f"{each} {counts[0]} {counts[1]}\n" for each, counts in kept)
-        os.replace(file.name, path)
+        lines = "".join(f"{each} {counts[0]} {counts[1]}\n" for each, counts in kept)
+        atomic.write(path, lines.encode("ascii"), durable=False)
     except OSError:
         return
 

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from promptops import atomic
 from promptops.checks.finding import OFF, Finding
 from promptops.errors import InputError, UsageError
 from promptops.registry import canonical
@@ -85,9 +86,8 @@ def write(findings: list[Finding], project: Project, root: str) -> str:
     keys = ("rule", "path", "message")
     entries = [dict(zip(keys, _key(finding), strict=True)) for finding in findings]
     os.makedirs(os.path.dirname(full), exist_ok=True)
-    with open(full, "w", encoding="utf-8") as file:
-        json.dump({"accepted": entries}, file, indent=1, sort_keys=True)
-        file.write("\n")
+    text = json.dumps({"accepted": entries}, indent=1, sort_keys=True) + "\n"
+    atomic.write(full, text.encode(), folder=atomic.staging(root))
     return project.baseline
 
 

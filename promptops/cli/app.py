@@ -24,7 +24,7 @@ When several apply, 3 wins over 1, 1 over 4, 4 over 0."""
 # Command name -> module in promptops.cli and one line for the help. A module's command is its attribute `command`.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Set a repository up."),
-    "doctor": ("doctor", "Say what is missing or too old on this machine."),
+    "doctor": ("doctor", "Say what is missing or was left by a killed run, and mend it."),
     "new": ("new", "Write a new prompt or model file."),
     "list": ("list", "List prompts with version, digest and release state."),
     "show": ("show", "Show a prompt, at any revision, or a release."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -28,6 +29,6 @@ def command(release: str, environment: str, reason: str, *, as_json: bool, **opt
     from promptops.release import serving
 
     prompt, version = release_of(release)
+    tell = partial(report, as_json=as_json)
     with Git() as git:
-        decision = serving.promote(open_desk(git, options), prompt, environment, version=version, reason=reason)
-    report(decision, as_json=as_json)
+        serving.promote(open_desk(git, options), prompt, environment, version=version, reason=reason, tell=tell)

@@ -46,7 +46,7 @@ def request(base: str | None, message: str | None, key: str | None) -> None:
         wanted = requests.propose(git, target=base or requests.default_target(git), head="HEAD")
         made = requests.request(git, wanted, "HEAD", sshsig.signing_key(git, key), message)
         _summary(git, wanted, wanted.subjects, "requests approval of", "HEAD")
-        click.echo(store.write(git.root, made))
+        click.echo(store.keep(git, made))
     click.echo(f"  next: {_COMMIT} 'Request review'; then somebody else: promptops review approve", err=True)
 
 
@@ -76,7 +76,7 @@ def approve(what: str, base: str | None, expires: str | None, message: str | Non
             return
         _summary(git, wanted, chosen, "approves", head)
         made = requests.approve(git, wanted, chosen, head, signer, expires=ends, message=message)
-        click.echo(store.write(git.root, made))
+        click.echo(store.keep(git, made))
     click.echo(f"  next: {_COMMIT} 'Approve' on the branch that is reviewed", err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -31,8 +32,8 @@ def command(prompt: str, environment: str, version: str | None, reason: str, *, 
     """
     from promptops.release import serving
 
+    tell = partial(report, as_json=as_json)
     with Git() as git:
         check_environment(git, environment)
         target = version.removeprefix("v") if version else None
-        decision = serving.rollback(open_desk(git, options), prompt, environment, version=target, reason=reason)
-    report(decision, as_json=as_json)
+        serving.rollback(open_desk(git, options), prompt, environment, version=target, reason=reason, tell=tell)

@@ -30,6 +30,10 @@ class Arm(Protocol):
         """Return the reply to a request; ``key`` names the question and not the arm."""
         ...
 
+    def knows(self, key: str) -> bool:
+        """Return whether the reply costs nothing."""
+        ...
+
 
 @dataclass(slots=True)
 class LiveArm:
@@ -47,12 +51,17 @@ class LiveArm:
 
     async def answer(self, key: str, request: dict[str, Any]) -> Reply | Failure:
         """See `Arm.answer`. A recorded reply of another model than was asked for is asked for again."""
+        return await self.client.reply(Call(self._full(key), request))
+
+    def knows(self, key: str) -> bool:
+        """See `Arm.knows`: it was paid for already."""
+        return self.journal.get(self._full(key)) is not None
+
+    def _full(self, key: str) -> str:
         full = f"{self.name} {key}"
-        kept = self.journal.get(full)
-        while kept is not None and moved(self.configuration, kept):
+        while (kept := self.journal.get(full)) is not None and moved(self.configuration, kept):
             full += _AGAIN
-            kept = self.journal.get(full)
-        return await self.client.reply(Call(full, request))
+        return full
 
 
 @dataclass(slots=True)
@@ -70,6 +79,11 @@ class RecordedArm:
         """See `Arm.answer`."""
         del request
         return self.replies.get(key) or Failure(key, "rejected", "no reply is recorded", 0)
+
+    def knows(self, key: str) -> bool:
+        """See `Arm.knows`: it repeats all, and what it cannot repeat fails at once."""
+        del key
+        return True
 
 
 def questions(name: str, configuration: Configuration, replies: Mapping[str, Reply]) -> dict[str, Reply]:

@@ -153,7 +153,10 @@ async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progres
             return ()
         return study.exam.live(tally.gate.undecided)
 
-    async with aclosing(in_order(study.order(), ask, live)) as answers:
+    def known(draw: Draw) -> bool:
+        return all(arm.knows(draw.key) for arm in arms.values())
+
+    async with aclosing(in_order(study.order(), ask, live, known=known)) as answers:
         async for draw, answered in answers:
             goes_on = tally.take(draw, answered, exhausted=budget.exhausted is not None)
             now = time.monotonic()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from promptops.repo.git import Git
 
 _LIMIT = 1 << 30
-_JOURNAL = "replies.jsonl"
+JOURNAL = "replies.jsonl"
 
 
 class Subject(NamedTuple):
@@ -69,7 +69,7 @@ class Store:
     @property
     def journal(self) -> str:
         """Path of the paid replies."""
-        return os.path.join(self.path, _JOURNAL)
+        return os.path.join(self.path, JOURNAL)
 
     def create(self) -> None:
         """Create the folder, readable by its owner only.
@@ -162,7 +162,7 @@ def replies(folder: str) -> dict[str, Reply]:
     Raises:
         PromptopsError: the journal cannot be read, or holds something else.
     """
-    return journal.read(os.path.join(folder, _JOURNAL))
+    return journal.read(os.path.join(folder, JOURNAL))
 
 
 def _folders(root: str) -> Iterator[str]:
@@ -187,5 +187,5 @@ def _read(path: str) -> dict[str, Any] | None:
 
 
 def _write(path: str, value: Mapping[str, Any]) -> None:
-    """Replace a file as a whole: a reader or a killed run sees the old content or the new one."""
-    atomic.write(path, json.dumps(value, ensure_ascii=True, indent=1).encode() + b"\n")
+    content = json.dumps(value, ensure_ascii=True, indent=1) + "\n"
+    atomic.write(path, content.encode("ascii"), mode=0o600)

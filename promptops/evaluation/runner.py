@@ -28,6 +28,7 @@ async def in_order(
     ask: Callable[[Draw], Awaitable[_T]],
     live: Callable[[], Collection[str]],
     *,
+    known: Callable[[Draw], bool] = lambda _: False,
     window: int = WINDOW,
 ) -> AsyncGenerator[tuple[Draw, _T]]:
     """Ask draw after draw and yield the answers in the order of the draws, whichever came back first.
@@ -40,26 +41,26 @@ async def in_order(
         order: what to ask.
         ask: asks one draw; what it raises is raised when the turn of its draw comes.
         live: names of the suites that are still worth asking.
+        known: says whether a draw's answer costs nothing, as when it is read from a journal. As long as all answers
+            were known, nothing else is started: the verdict may be in them.
         window: draws in a window.
     """
+    waiting: deque[Draw] = deque([*order.take(window, live()), *order.take(window, live())])
     under_way: deque[tuple[Draw, asyncio.Task[_T]]] = deque()
-
-    def start() -> None:
-        for draw in order.take(window, live()):
-            under_way.append((draw, asyncio.ensure_future(ask(draw))))
-
-    start()
-    start()
     consumed = 0
     try:
-        while under_way:
+        while under_way or waiting:
+            alone = not under_way and known(waiting[0])
+            for _ in range(1 if alone else len(waiting)):
+                draw = waiting.popleft()
+                under_way.append((draw, asyncio.ensure_future(ask(draw))))
             draw, task = under_way[0]
             answer = await asyncio.shield(task)
             under_way.popleft()
             yield draw, answer
             consumed += 1
             if consumed % window == 0:
-                start()
+                waiting.extend(order.take(window, live()))
     finally:
         for _, task in under_way:
             task.cancel()

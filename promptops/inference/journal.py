@@ -37,6 +37,16 @@ def read(path: str | os.PathLike[str]) -> dict[str, Reply]:
     return _parse(content, path)
 
 
+def torn(path: str | os.PathLike[str]) -> int:
+    """Return how many bytes of a reply that was not written to its end a journal ends in; 0 where there is no file."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError:
+        return 0
+    return len(content) - content.rfind(b"\n") - 1
+
+
 def _parse(content: bytes, path: str) -> dict[str, Reply]:
     """Return the replies in the whole lines; a last line without its end is torn or still being written."""
     replies: dict[str, Reply] = {}

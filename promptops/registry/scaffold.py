@@ -8,6 +8,7 @@ import stat
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
+from promptops import atomic
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
 from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
@@ -148,17 +149,11 @@ def write(root: str, file: NewFile) -> None:
             "a file is in the way of its folder", hint="move that file out of the way", path=file.path
         ) from error
     try:
-        handle = open(full, "xb")  # noqa: SIM115  closed below; only what was created here may be removed
+        atomic.create(full, file.content, folder=atomic.staging(root))
     except FileExistsError as error:
         raise UsageError(
             "file exists and is left as it is", hint="choose another name, or edit it", path=file.path
         ) from error
-    try:
-        with handle:
-            handle.write(file.content)
-    except BaseException:
-        os.unlink(full)
-        raise
 
 
 class Seen(NamedTuple):

@@ -6,15 +6,15 @@ import contextlib
 import fcntl
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from promptops import atomic
 from promptops.errors import PromptopsError, RefusedError
 from promptops.repo import refs
-from promptops.repo.git import GitError
 from promptops.repo.refs import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from promptops.repo.git import Git
 
@@ -49,13 +49,15 @@ def exclusive(git: Git) -> Iterator[None]:
         yield
 
 
-def publish(git: Git, updates: list[Update], remote: str | None) -> None:
+def publish(git: Git, updates: list[Update], remote: str | None, then: Callable[[], None] | None = None) -> None:
     """Create or move refs, on the remote first when there is one: all of them or, whatever happens, none.
 
     Args:
         git: the repository.
         updates: refs to move, whose objects exist.
         remote: where to push them first, or None.
+        then: tells the caller. Only after it the note is gone, so that a command which was killed before it could say
+            what it did finds that out when it is run again, and does not do it twice.
 
     Raises:
         RefusedError: a ref is not where it was seen, here or there; nothing was moved here.
@@ -72,20 +74,24 @@ def publish(git: Git, updates: list[Update], remote: str | None) -> None:
         except refs.RejectedError:
             os.unlink(path)
             raise
-    owed = False
     try:
         refs.update(git, updates)
-    except GitError:
+    except BaseException as error:
         # What the remote has by now, `resume` brings here.
-        owed = remote is not None
-        raise
-    finally:
-        if not owed:
+        if remote is None or isinstance(error, RefusedError):
             os.unlink(path)
+        raise
+    if then:
+        then()
+    os.unlink(path)
 
 
-def resume(git: Git) -> list[str]:
+def resume(git: Git, then: Callable[[list[str]], None] | None = None) -> list[str]:
     """Finish what a killed or interrupted `publish` began, and return the refs that it had promised.
+
+    Args:
+        git: the repository.
+        then: as for `publish`, with those refs; it is not called where there are none.
 
     Raises:
         PromptopsError: the remote has to be asked and cannot be reached, or the note is damaged.
@@ -105,8 +111,30 @@ def resume(git: Git) -> list[str]:
             wanted = {}
     else:
         wanted = {}
+    if then and wanted:
+        then(list(wanted))
     os.unlink(path)
     return list(wanted)
+
+
+class Promised(NamedTuple):
+    """What a note holds: full names of refs, and the remote that they go to first, or None."""
+
+    refs: list[str]
+    remote: str | None
+
+
+def promised(git: Git) -> Promised | None:
+    """Return what a killed or interrupted `publish` has promised, or None.
+
+    Raises:
+        PromptopsError: the note is damaged.
+    """
+    path = _path(git)
+    if not os.path.exists(path):
+        return None
+    updates, remote = _read(path)
+    return Promised([update.ref for update in updates], remote)
 
 
 def _arrived(git: Git, remote: str, wanted: dict[str, str], path: str) -> bool:
@@ -138,8 +166,4 @@ def _path(git: Git) -> str:
 
 
 def _write(path: str, note: dict[str, object]) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(note, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
+    atomic.write(path, json.dumps(note).encode(), mode=0o600)

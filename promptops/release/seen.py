@@ -229,7 +229,7 @@ def _fields(value: dict[str, Any]) -> dict[str, Any]:
 def _write(path: str, memory: dict[str, Repository]) -> None:
     document = {"version": VERSION, "repositories": {root: _document(each) for root, each in memory.items()}}
     data = json.dumps(document, indent=1, sort_keys=True) + "\n"
-    atomic.write(os.path.realpath(path), data.encode())
+    atomic.write(os.path.realpath(path), data.encode(), mode=0o600)
 
 
 def _document(known: Repository) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from promptops import atomic
 from promptops.errors import PromptopsError, RefusedError, UsageError
 from promptops.registry.governed import POLICY
 from promptops.release import receiving
@@ -82,10 +83,7 @@ def install(git: Git, kind: str, root: str | None) -> str:
         raise RefusedError("another hook is there already", hint=f"let it end with: exec {command}", path=path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
-            file.write(f'#!/bin/sh\n{_MARK}\nexec {command} "$@"\n')
-            os.fchmod(file.fileno(), 0o755)
-        os.replace(f"{path}.new", path)
+        atomic.write(path, f'#!/bin/sh\n{_MARK}\nexec {command} "$@"\n'.encode(), mode=0o755)
     except OSError as error:
         raise PromptopsError(f"the hook cannot be written: {error.strerror}", path=path) from error
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, RefusedError
 from promptops.release import authority, candidates, clone, history, journal, live, stored, verify
@@ -11,6 +11,8 @@ from promptops.repo import refs, tags
 from promptops.trust import sshsig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promptops.registry.project import Project
     from promptops.release.live import Decision
     from promptops.release.stored import Stored
@@ -61,7 +63,49 @@ def desk(git: Git, *, key: str | None, push: bool | None, remote: str | None) ->
     return Desk(git, rules, sshsig.signing_key(git, key), (remote or rules.project.remote) if wanted else None)
 
 
-def promote(place: Desk, prompt: str, environment: str, *, version: str | None, reason: str) -> Decision:
+class _Wish(NamedTuple):
+    """What a person asks for.
+
+    Attributes:
+        action: `live.PROMOTE` or `live.ROLLBACK`.
+        version: of the release that is to serve; None to choose it.
+        reason: why, as `candidates.reason_of` returns it.
+        tell: is told the decision once it is recorded, or found recorded by the same command, which was killed before
+            it could say so: a second rollback would go one release too far.
+    """
+
+    action: str
+    environment: str
+    prompt: str
+    version: str | None
+    reason: str
+    tell: Callable[[Decision], None] | None
+
+    @property
+    def short(self) -> str | None:
+        """The tag of the release, or None to choose it."""
+        return tags.tag_name(self.prompt, self.version) if self.version else None
+
+    def is_met_by(self, decision: Decision) -> bool:
+        """Return whether a decision is what the same command recorded."""
+        same = (decision.action, decision.reason) == (self.action, self.reason)
+        return same and self.short in (None, decision.tag)
+
+    def told(self, decision: Decision) -> None:
+        """Tell who asked."""
+        if self.tell:
+            self.tell(decision)
+
+
+def promote(
+    place: Desk,
+    prompt: str,
+    environment: str,
+    *,
+    version: str | None,
+    reason: str,
+    tell: Callable[[Decision], None] | None = None,
+) -> Decision:
     """Make a release live for everybody in an environment.
 
     Where the project plans stages for the environment this passes them over, and needs the role override; elsewhere
@@ -73,30 +117,34 @@ def promote(place: Desk, prompt: str, environment: str, *, version: str | None, 
         environment: one of the project's.
         version: the release; None for the newest that was not withdrawn.
         reason: why, in a sentence.
+        tell: see `_Wish`.
 
     Raises:
         UsageError: the project has no such environment.
         RefusedError: the release does not verify, was withdrawn or rolled back from, or the role is missing.
     """
     candidates.releaser(place.trust, place.key, authority.promoting_role(place.project, environment))
-    decisions = _decisions(place, environment, prompt)
-    standing = [release for release in history.releases(place.git, prompt) if not release.withdrawn]
-    if version is None and not standing:
-        raise PromptopsError(f"there is no release of {prompt} to promote", hint=f"promptops release {prompt}")
-    short = tags.tag_name(prompt, version) if version else standing[0].tag
-    return _decide(
-        place,
-        decisions,
-        environment=environment,
-        prompt=prompt,
-        action=live.PROMOTE,
-        short=short,
-        left=None,
-        reason=reason,
-    )
+    return _decide(place, _Wish(live.PROMOTE, environment, prompt, version, candidates.reason_of(reason), tell))
 
 
-def rollback(place: Desk, prompt: str, environment: str, *, version: str | None, reason: str) -> Decision:
+def _to_promote(place: Desk, wish: _Wish) -> str:
+    standing = [release for release in history.releases(place.git, wish.prompt) if not release.withdrawn]
+    if wish.short is None and not standing:
+        raise PromptopsError(
+            f"there is no release of {wish.prompt} to promote", hint=f"promptops release {wish.prompt}"
+        )
+    return wish.short or standing[0].tag
+
+
+def rollback(
+    place: Desk,
+    prompt: str,
+    environment: str,
+    *,
+    version: str | None,
+    reason: str,
+    tell: Callable[[Decision], None] | None = None,
+) -> Decision:
     """Point an environment at an earlier release and never back at the one that it leaves.
 
     Args:
@@ -105,6 +153,7 @@ def rollback(place: Desk, prompt: str, environment: str, *, version: str | None,
         environment: where it serves.
         version: the release; None for the one that served before, or else the newest earlier one that stands.
         reason: why, in a sentence.
+        tell: see `_Wish`.
 
     Raises:
         PromptopsError: nothing serves there.
@@ -112,30 +161,23 @@ def rollback(place: Desk, prompt: str, environment: str, *, version: str | None,
             stands, or the role rollback is missing.
     """
     candidates.releaser(place.trust, place.key, "rollback")
-    decisions = _decisions(place, environment, prompt)
+    return _decide(place, _Wish(live.ROLLBACK, environment, prompt, version, candidates.reason_of(reason), tell))
+
+
+def _to_roll_back_to(place: Desk, wish: _Wish, decisions: list[Decision]) -> str:
     if not decisions:
-        raise PromptopsError(f"{environment} serves no {prompt}, so there is nothing to roll back", hint=live.FETCH)
-    now = decisions[0].tag
+        message = f"{wish.environment} serves no {wish.prompt}, so there is nothing to roll back"
+        raise PromptopsError(message, hint=live.FETCH)
     choice = _earlier(place, decisions)
-    short = tags.tag_name(prompt, version) if version else choice[0] if choice else None
+    short = wish.short or (choice[0] if choice else None)
     if short is None:
-        raise RefusedError(
-            f"there is no earlier release of {prompt} that stands", hint=f"fix it forward: promptops bump {prompt}"
-        )
+        message = f"there is no earlier release of {wish.prompt} that stands"
+        raise RefusedError(message, hint=f"fix it forward: promptops bump {wish.prompt}")
     if short not in choice:
         raise RefusedError(
             f"{short} is not an earlier release that stands", hint=f"one of: {', '.join(choice) or 'none'}"
         )
-    return _decide(
-        place,
-        decisions,
-        environment=environment,
-        prompt=prompt,
-        action=live.ROLLBACK,
-        short=short,
-        left=now,
-        reason=reason,
-    )
+    return short
 
 
 def _earlier(place: Desk, decisions: list[Decision]) -> list[str]:
@@ -160,43 +202,51 @@ def _decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:
     return authority.decisions(place.git, head, place.rules, environment=environment, prompt=prompt, succeeding=True)
 
 
-def _decide(
-    place: Desk,
-    decisions: list[Decision],
-    *,
-    environment: str,
-    prompt: str,
-    action: str,
-    short: str,
-    left: str | None,
-    reason: str,
-) -> Decision:
+def _decide(place: Desk, wish: _Wish) -> Decision:
+    """Record what is wished, unless that is what an interrupted command had recorded before it could say so."""
+    ref = live.ref_of(wish.environment, wish.prompt)
+    finished: list[Decision] = []
+
+    def recognise(moved: list[str]) -> None:
+        decisions = _decisions(place, wish.environment, wish.prompt) if ref in moved else []
+        if decisions and wish.is_met_by(decisions[0]):
+            finished.append(decisions[0])
+            wish.told(decisions[0])
+
+    with journal.exclusive(place.git):
+        journal.resume(place.git, recognise)
+        return finished[0] if finished else _record(place, wish, ref)
+
+
+def _record(place: Desk, wish: _Wish, ref: str) -> Decision:
+    decisions = _decisions(place, wish.environment, wish.prompt)
+    rolls_back = wish.action == live.ROLLBACK
+    short = _to_roll_back_to(place, wish, decisions) if rolls_back else _to_promote(place, wish)
     found = _fit_to_serve(place, short)
     if authority.is_left(decisions, short, place.rules):
         raise RefusedError(
-            f"{environment} rolled back from {short}, which is final",
-            hint=f"release a new version: promptops bump {prompt}",
+            f"{wish.environment} rolled back from {short}, which is final",
+            hint=f"release a new version: promptops bump {wish.prompt}",
         )
     before = decisions[0] if decisions else None
     oid = live.write(
         place.git,
         place.key,
-        environment=environment,
-        prompt=prompt,
-        action=action,
+        environment=wish.environment,
+        prompt=wish.prompt,
+        action=wish.action,
         tag=short,
         tag_object=found.oid,
         manifest=found.digest,
-        left=left,
-        reason=candidates.reason_of(reason),
+        left=decisions[0].tag if rolls_back else None,
+        reason=wish.reason,
         repository=place.trust.repository,
         before=before,
     )
-    ref = live.ref_of(environment, prompt)
-    with journal.exclusive(place.git):
-        journal.resume(place.git)
-        journal.publish(place.git, [refs.Update(ref, oid, before.oid if before else None)], place.remote)
-    return live.chain(place.git, oid, environment=environment, prompt=prompt)[0]
+    decision = live.chain(place.git, oid, environment=wish.environment, prompt=wish.prompt)[0]
+    update = refs.Update(ref, oid, before.oid if before else None)
+    journal.publish(place.git, [update], place.remote, lambda: wish.told(decision))
+    return decision
 
 
 def _fit_to_serve(place: Desk, short: str) -> Stored:
@@ -216,15 +266,17 @@ def withdraw(place: Desk, short: str, reason: str) -> str:
     from promptops.release import tag
 
     who = candidates.releaser(place.trust, place.key, "rollback", "release")
-    oid, _ = stored.find(place.git, short)
-    if stored.is_withdrawn(place.git, short):
-        raise RefusedError(f"{short} is withdrawn already")
-    commit = place.git.commit(oid)
+    why = candidates.reason_of(reason)
     name = f"{short}{history.WITHDRAWN}"
-    message = f"Withdraw {short}\n\nobject  {oid}\nby      {who}\nreason  {candidates.reason_of(reason)}\n"
-    made = tag.write(place.git, place.key, target=(commit, "commit"), name=name, message=message.encode())
     with journal.exclusive(place.git):
-        journal.resume(place.git)
+        if f"refs/tags/{name}" in journal.resume(place.git):
+            return name
+        oid, _ = stored.find(place.git, short)
+        if stored.is_withdrawn(place.git, short):
+            raise RefusedError(f"{short} is withdrawn already")
+        commit = place.git.commit(oid)
+        message = f"Withdraw {short}\n\nobject  {oid}\nby      {who}\nreason  {why}\n"
+        made = tag.write(place.git, place.key, target=(commit, "commit"), name=name, message=message.encode())
         journal.publish(place.git, [refs.Update(f"refs/tags/{name}", made)], place.remote)
     return name
 

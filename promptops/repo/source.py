@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from promptops import atomic
 from promptops.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,26 +71,15 @@ def on_disk(root: str, path: str) -> str:
 
 
 def replace(root: str, path: str, content: bytes) -> None:
-    """Replace a file of the work tree at ``root`` as a whole: it has the old content or the new one, whatever happens.
+    """Write a file of the work tree at ``root`` as a whole, folders included; see `promptops.atomic.write`.
 
     Raises:
         InputError: a symbolic link leads elsewhere.
-        OSError: it cannot be written.
+        OSError: it cannot be written; what was there is untouched.
     """
-    import tempfile
-
     full = on_disk(root, path)
-    mode = stat.S_IMODE(os.stat(full).st_mode)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(full))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-        os.replace(temporary, full)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    atomic.write(full, content, folder=atomic.staging(root))
 
 
 def _may_be_link(data: bytes) -> bool:

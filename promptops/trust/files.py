@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import PromptopsError
 from promptops.registry import schemas, yaml
 from promptops.registry.governed import POLICY
-from promptops.repo.source import on_disk
+from promptops.repo.source import replace
 from promptops.trust import lint, signers, sshsig
 
 if TYPE_CHECKING:
@@ -190,12 +190,9 @@ def drop(root: str, numbers: set[int]) -> None:
 
 
 def write(root: str, path: str, content: str | bytes) -> None:
-    """Write a file below ``root``, folders included.
+    """Write a file below ``root`` as a whole, folders included.
 
     Raises:
         InputError: a symbolic link leads away from there.
     """
-    full = on_disk(root, path)
-    os.makedirs(os.path.dirname(full), exist_ok=True)
-    with open(full, "wb") as file:
-        file.write(content if isinstance(content, bytes) else content.encode())
+    replace(root, path, content if isinstance(content, bytes) else content.encode())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from promptops.errors import InputError
+from promptops.errors import InputError, RefusedError
 from promptops.registry.governed import APPROVALS
+from promptops.repo.source import WorktreeSource
 from promptops.trust import envelope, files
 
 if TYPE_CHECKING:
@@ -31,6 +33,36 @@ def write(root: str, signed: Envelope) -> str:
     name = path(signed)
     files.write(root, name, signed.to_bytes())
     return name
+
+
+def keep(git: Git, signed: Envelope) -> str:
+    """Write an envelope into the work tree, unless one that says the same waits there to be committed; return its path.
+
+    A command that was killed after it had written, and is run again, thereby leaves one file and not two.
+
+    Raises:
+        InputError: a symbolic link leads away from there.
+    """
+    listing = git.run("-C", git.root, "ls-files", "--others", "-z", "--", APPROVALS)
+    for name in map(os.fsdecode, listing.split(b"\0")[:-1]):
+        data = WorktreeSource(git.root).read(name)
+        try:
+            found = envelope.parse(data or b"")
+        except InputError:
+            continue
+        if path(found) == name and _says(found) == _says(signed):
+            return name
+    return write(git.root, signed)
+
+
+def _says(signed: Envelope) -> tuple[list[str], dict[str, Any] | None]:
+    """Return the keys of an envelope, and its statement without the time at which it was made."""
+    try:
+        statement = signed.statement()
+        predicate = {key: value for key, value in statement["predicate"].items() if key != "createdAt"}
+        return [each.keyid for each in signed.signatures], {**statement, "predicate": predicate}
+    except (RefusedError, TypeError, KeyError, AttributeError):
+        return [], None
 
 
 def read(git: Git, commit: str) -> list[Envelope]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import aclosing
 
 import pytest
 
@@ -109,6 +110,38 @@ def test_an_error_is_raised_in_the_turn_of_its_draw():
     everything = Order(SEED, POOLS).take(100, ["a", "b"])
     assert seen == everything[: len(seen)]
     assert (everything[len(seen)].suite, everything[len(seen)].case) == ("b", "3")
+
+
+def test_nothing_is_started_while_the_answers_are_known():
+    started = []
+
+    async def ask(draw):
+        started.append(draw.key)
+        return draw.key
+
+    everything = [draw.key for draw in Order(SEED, POOLS).take(40, ["a", "b"])]
+
+    async def run(stop):
+        async with aclosing(
+            in_order(
+                Order(SEED, POOLS), ask, lambda: ["a", "b"], known=lambda draw: draw.key in everything[:6], window=4
+            )
+        ) as stream:
+            return [answer async for _, answer in take(stream, stop)]
+
+    assert asyncio.run(run(6)) == started == everything[:6]
+    started.clear()
+    assert asyncio.run(run(7)) == everything[:7]
+    # The first unknown one, and what two windows hold with it.
+    assert started == everything[:12]
+
+
+async def take(stream, count):
+    async for item in stream:
+        yield item
+        count -= 1
+        if not count:
+            return
 
 
 def test_it_ends_when_no_suite_is_live():
