@@ -143,11 +143,10 @@ def _unharmed(root: str, prefix: str = "") -> Iterator[None]:
     Raises:
         RefusedError: naming the problem.
     """
-    paths = [os.path.join(root, path) for path in (POLICY, signers.ALLOWED)]
     before = {problem.message for problem in lint.problems(WorktreeSource(root))}
     kept = {}
-    for path in paths:
-        with open(path, "rb") as file:
+    for path in (POLICY, signers.ALLOWED):
+        with open(os.path.join(root, path), "rb") as file:
             kept[path] = file.read()
     try:
         yield
@@ -156,6 +155,5 @@ def _unharmed(root: str, prefix: str = "") -> Iterator[None]:
                 raise RefusedError(prefix + problem.message, hint=problem.hint, path=problem.path)
     except PromptopsError:
         for path, data in kept.items():
-            with open(path, "wb") as file:
-                file.write(data)
+            files.write(root, path, data)
         raise
