@@ -105,7 +105,7 @@ def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
         return seconds
     try:
         named = email.utils.parsedate_to_datetime(value)
-        # The obsolete asctime form names no zone: RFC 9110 5.6.7 has every date in UTC, whatever this machine's zone is.
+        # The asctime form names no zone: RFC 9110 5.6.7 has every date in UTC, whatever this machine's zone is.
         at = named if named.tzinfo else named.replace(tzinfo=UTC)
         return max(0.0, at.timestamp() - wall)
     except (ValueError, OverflowError):
