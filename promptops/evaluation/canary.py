@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from contextlib import aclosing
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import callables
-from promptops.evaluation.arms import RecordedArm, opened
+from promptops.evaluation import callables, report
+from promptops.evaluation.arms import RecordedArm, faults, opened
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.result import CanaryResult
 from promptops.evaluation.runner import in_order
@@ -112,20 +113,22 @@ def conduct(study: Study, share: float, progress: Progress | None = None) -> Can
             study.store.write_plan(study.plan)
         elif recorded != study.plan:
             raise PromptopsError("another run has just started this comparison", hint="run the same command again")
-        started = time.monotonic()
         budget = study.budget()
-        tally = asyncio.run(_ask_all(study, budget, journal, progress))
+        tally, faults = asyncio.run(_ask_all(study, budget, journal, progress))
         if tally.draws and not tally.answered:
             raise _unreachable(tally)
-        seconds = last.get("calls", {}).get("seconds", 0.0) + time.monotonic() - started
-        result = _result(study, tally, budget, share, _spent(journal, budget, seconds, tally))
+        calls = _spent(budget, tally, faults, last.get("calls", {}))
+        result = _result(study, tally, budget, share, calls)
         study.store.write_result(
             {**asdict(result), "final": tally.stopped is None and result.verdict != "inconclusive"}
         )
         return result
 
 
-async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Progress | None) -> Tally:
+async def _ask_all(
+    study: Study, budget: Budget, journal: Journal, progress: Progress | None
+) -> tuple[Tally, dict[str, Counter[str]]]:
+    """Return what was learned, and how often calls were sent again and failed, by kind."""
     asked, recorded = _split(study)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     clients: list[Client] = []
@@ -134,7 +137,8 @@ async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Pro
             clients += [arm.client for arm in live_arms.values()]
             # Before the first call, so that a run that is killed has been counted.
             study.store.begin(started)
-            return await _judged(study, budget, {**recorded, **live_arms}, progress)
+            tally = await _judged(study, budget, {**recorded, **live_arms}, progress)
+        return tally, faults(clients)
     finally:
         # Replies may arrive until the clients are closed. Without one, nobody has learned anything.
         if clients and not any(client.stats.replied for client in clients):
@@ -206,20 +210,31 @@ def _unreachable(tally: Tally) -> PromptopsError:
     )
 
 
-def _spent(journal: Journal, budget: Budget, seconds: float, tally: Tally) -> dict[str, float]:
-    """Return what the evidence cost over all runs: every kept reply, and what this run sent in vain."""
-    replies = list(journal.replies())
+def _spent(
+    budget: Budget, tally: Tally, handled: Mapping[str, Counter[str]], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the evidence cost over all runs, attempts that brought no reply included.
+
+    Args:
+        budget: starts from what earlier runs used.
+        tally: what was learned.
+        handled: this run's faults.
+        before: ``calls`` of the last result; a run that was killed left none.
+    """
+    excess = {name: value for name, value in zip(("tokens", "usd"), budget.excess, strict=True) if value}
     return {
-        "requests": max(sum(reply.attempts for reply in replies), budget.sent),
-        "tokens": max(sum(reply.prompt_tokens + reply.completion_tokens for reply in replies), budget.spent.tokens),
-        "cost": max(sum(reply.cost for reply in replies), budget.spent.cost),
-        "seconds": round(seconds, 3),
+        "requests": budget.sent,
+        "tokens": budget.spent.tokens,
+        "cost": budget.spent.cost,
+        "seconds": round(budget.elapsed, 3),
         "cases": len(tally.cases),
         "rounds": tally.rounds,
+        **{name: dict(counts + Counter(before.get(name, {}))) for name, counts in handled.items()},
+        **({"excess": excess} if excess else {}),
     }
 
 
-def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dict[str, float]) -> CanaryResult:
+def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dict[str, Any]) -> CanaryResult:
     judged = tally.gate.verdict()
     verdict: str = "fail" if tally.moves else judged.verdict
     reasons = [*dict.fromkeys(tally.moves), *judged.reasons] if verdict == judged.verdict else tally.moves[:1]
@@ -231,6 +246,9 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         if tally.last_failure:
             failure = tally.last_failure
             reasons.append(f"the last call without a reply: {failure.kind}: {failure.message}")
+    if verdict != "pass" and calls.get("excess"):
+        beyond = report.excess(calls)
+        reasons.append(f"the budget is exceeded by {beyond}: the endpoint bills more than max_completion_tokens allows")
     candidate = study.configurations[CANDIDATE]
     baseline = study.configurations.get(BASELINE)
     return CanaryResult(

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from promptops.text import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from promptops.evaluation.result import CanaryResult
 
@@ -105,8 +105,19 @@ def spent(result: CanaryResult) -> str:
     parts.append(f"{calls.get('seconds', 0):.0f} s")
     if calls.get("cases"):
         parts.append(f"{counted(round(calls['cases']), 'case')} in {counted(round(calls.get('rounds', 1)), 'round')}")
+    for name, title in (("retried", "retried"), ("failed", "without a reply")):
+        if calls.get(name):
+            parts.append(f"{title}: {', '.join(f'{count} {kind}' for kind, count in sorted(calls[name].items()))}")
+    if calls.get("excess"):
+        parts.append(f"beyond the budget: {excess(calls)}")
     traffic = "recorded traffic" if result.traffic else "traffic (none is recorded: suites alone)"
     return f"spent: {', '.join(parts)}; share: {result.share * 100:.4g}% of {traffic}"
+
+
+def excess(calls: Mapping[str, Any]) -> str:
+    """Return what was billed beyond the budget, as text."""
+    units = {"tokens": "{:,.0f} tokens", "usd": "{:.4f} USD"}
+    return " and ".join(units[name].format(value) for name, value in calls["excess"].items())
 
 
 def side_by_side(example: dict[str, str], columns: int) -> list[str]:
