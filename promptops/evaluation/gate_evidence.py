@@ -11,6 +11,7 @@ from promptops.statistics.series import GRID, decode
 
 # Evidence may come from anybody; nothing larger is expanded.
 _MAX_PAIRS = 100_000
+_SYMBOLS = {GRID, 0}
 _T = TypeVar("_T")
 
 
@@ -25,8 +26,8 @@ def resume(evidence: Any) -> Gate:
     Raises:
         InputError: when it is no gate's evidence or does not add up.
     """
-    if _field(evidence, "v", int) != EVIDENCE_VERSION:
-        raise InputError(f"evidence has version {evidence['v']}; this release reads {EVIDENCE_VERSION}")
+    if not 1 <= _field(evidence, "v", int) <= EVIDENCE_VERSION:
+        raise InputError(f"evidence has version {evidence['v']}; this release reads up to {EVIDENCE_VERSION}")
     stated = {_field(item, "name", str): item for item in _field(evidence, "guardrails", list)}
     if len(stated) != len(evidence["guardrails"]):
         raise InputError("evidence names a guardrail twice")
@@ -39,6 +40,7 @@ def resume(evidence: Any) -> Gate:
         sums=[(_count(item, "baseline"), _count(item, "candidate")) for item in stated.values()],
         unscored=[_unscored(item) for item in stated.values()],
         failures={arm: _count(failures, arm) for arm in ("baseline", "candidate", "both")},
+        lost=_lost(evidence, pairs),
     )
     return gate
 
@@ -64,6 +66,16 @@ def _count(document: Any, key: str, most: int = _MAX_PAIRS * GRID) -> int:
     if not 0 <= value <= most:
         raise InputError(f"evidence has no usable {key!r}: {value}")
     return value
+
+
+def _lost(evidence: dict[str, Any], pairs: int) -> set[int]:
+    """Return the positions of pairs whose candidate gave no reply."""
+    if evidence["v"] == 1:
+        return set()
+    series = decode(_field(evidence, "lost", str), pairs)
+    if not set(series) <= _SYMBOLS:
+        raise InputError("evidence has no usable 'lost'")
+    return {place for place, symbol in enumerate(series) if symbol}
 
 
 def _number(document: Any, key: str) -> float:

@@ -36,11 +36,11 @@ class Judge(Protocol):
 
     pairs: int
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """Take in one answered draw."""
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+        """Take in one answered draw, or one that only the candidate gave no reply to."""
 
-    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
-        """Count a draw without a reply in the arms named."""
+    def add_failure(self, *, both: bool) -> None:
+        """Count a draw without a reply of the baseline, or of both arms."""
 
     @property
     def undecided(self) -> frozenset[str]:
@@ -111,7 +111,7 @@ class Tally:
             self.stopped = "moved"
         elif failures:
             self.last_failure = next(iter(failures.values()))
-            self.gate.add_failure(baseline=BASELINE in failures, candidate=CANDIDATE in failures)
+            self._lose(draw, failures, replies)
             self.stopped = "unreachable" if self.draws >= _HOPELESS and not self.answered else None
         else:
             self._judge(draw, answered.question, replies)
@@ -126,6 +126,15 @@ class Tally:
                     f"model moved: the {arm} asked for {configuration.model.id} and was answered by"
                     f" {reply.model or 'a model that does not say its name'}"
                 )
+
+    def _lose(self, draw: Draw, failures: Mapping[str, Failure], replies: Mapping[str, Reply]) -> None:
+        if BASELINE in failures:
+            self.gate.add_failure(both=CANDIDATE in failures)
+            return
+        # Nothing can be read in no reply; which guardrails it bears on does not depend on it.
+        unread = self.exam.score(draw, Reply(draw.key, "", ""))
+        old = self.exam.score(draw, replies[BASELINE]) if BASELINE in replies else unread
+        self.gate.add({name: (old[name], None) for name in unread}, lost=True)
 
     def _judge(self, draw: Draw, question: str, replies: Mapping[str, Reply]) -> None:
         scores = {arm: self.exam.score(draw, reply) for arm, reply in replies.items()}
