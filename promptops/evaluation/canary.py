@@ -21,8 +21,9 @@ from promptops.errors import PromptopsError
 from promptops.evaluation import callables, report
 from promptops.evaluation.arms import RecordedArm, faults, opened
 from promptops.evaluation.exam import TRAFFIC
+from promptops.evaluation.gate import MAX_JUDGED
 from promptops.evaluation.result import CanaryResult
-from promptops.evaluation.runner import in_order
+from promptops.evaluation.runner import WINDOW, in_order
 from promptops.evaluation.study import Study, prepare
 from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
 from promptops.inference.journal import Journal
@@ -152,7 +153,11 @@ async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progres
     async def ask(draw: Draw) -> Answered:
         return await ask_pair(study.exam, draw, arms)
 
+    most = MAX_JUDGED // len(study.exam.rails) - 2 * WINDOW
+
     def live() -> Collection[str]:
+        if tally.draws >= most:
+            return ()
         if study.past and study.past.most is not None and tally.draws >= study.past.most:
             return ()
         return study.exam.live(tally.gate.undecided)

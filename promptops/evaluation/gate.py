@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Verdict = Literal["pass", "fail", "inconclusive"]
 EVIDENCE_VERSION = 2
 _LOSSLESS_VERSION = 1
+# Whoever verifies a release derives its verdict again. What may come from anybody has to stay a matter of seconds, so
+# that no canary goes further either.
+MAX_GUARDRAILS = 100
+MAX_JUDGED = 200_000
 ALPHA = 0.05
 FLOOR = 0.9
 _DIGITS = 6
@@ -122,8 +126,8 @@ class Gate:
         rules: what is asked of the evidence.
 
     Raises:
-        InputError: for no guardrail at all, an alpha, margin or limit that nothing could be decided with, or a missing
-            limit in absolute mode.
+        InputError: for no guardrail at all or more than 100, an alpha, margin or limit that nothing could be decided
+            with, or a missing limit in absolute mode.
     """
 
     def __init__(self, guardrails: Mapping[str, Guardrail], rules: Rules | None = None) -> None:
@@ -132,6 +136,10 @@ class Gate:
             raise InputError(f"alpha {self.rules.alpha} does not lie strictly between 0 and 1")
         if not guardrails:
             raise InputError("no suite of this prompt has a guardrail to judge", hint="add `guardrails:` to a suite")
+        if len(guardrails) > MAX_GUARDRAILS:
+            raise InputError(
+                f"{len(guardrails)} guardrails are more than {MAX_GUARDRAILS}", hint="name fewer suites in `evals:`"
+            )
         self._tracks = {
             name: Track(name, rail.metric, rail.direction, rail.margin, rail.limit, self.rules.mode)
             for name, rail in guardrails.items()

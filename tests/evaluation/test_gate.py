@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from promptops.errors import InputError
+from promptops.errors import InputError, RefusedError
 from promptops.evaluation.gate import Gate, Rules
 from promptops.evaluation.gate_evidence import rederive, resume
 from promptops.registry.canonical import dumps, loads
@@ -301,6 +301,7 @@ def edited(path, value):
         (["v"], True),
         (["pairs"], 39),
         (["pairs"], 10**12),
+        (["pairs"], 10**400),
         (["pairs"], -1),
         (["failures"], []),
         (["failures", "both"], "0"),
@@ -325,7 +326,7 @@ def edited(path, value):
     ],
 )
 def test_edited_evidence_is_refused(path, value):
-    with pytest.raises(InputError):
+    with pytest.raises((InputError, RefusedError)):
         rederive(edited(path, value))
 
 
@@ -436,3 +437,35 @@ def test_edited_losses_are_refused(lost):
     document["lost"] = lost
     with pytest.raises(InputError):
         rederive(document)
+
+
+def hostile(guardrails, pairs, harms=None):
+    """Evidence that says much in few bytes."""
+    document = json.loads(dumps(one().evidence()))
+    rail = {**document["guardrails"][0], "harms": harms or f"{pairs}="}
+    return {**document, "pairs": pairs, "guardrails": [{**rail, "name": f"g{n}"} for n in range(guardrails)]}
+
+
+@pytest.mark.parametrize(("guardrails", "pairs"), [(20, 100_000), (2, 100_001), (1, 200_001), (101, 10)])
+def test_more_evidence_than_any_canary_writes_is_refused_before_it_is_read(guardrails, pairs, monkeypatch):
+    def expanded(*_):
+        raise AssertionError("expanded")
+
+    monkeypatch.setattr("promptops.evaluation.gate_evidence.decode", expanded)
+    with pytest.raises(RefusedError, match="no canary has more than"):
+        resume(hostile(guardrails, pairs))
+
+
+def test_as_much_evidence_as_a_canary_may_write_is_read():
+    assert resume(hostile(100, 2000)).decision == "pass"
+
+
+def test_more_guardrails_than_can_be_verified_are_refused_at_the_start():
+    with pytest.raises(InputError, match="101 guardrails"):
+        Gate({f"g{n}": Rail() for n in range(101)})
+
+
+@pytest.mark.parametrize("value", [10**7, -1, 1.5, "1", None])
+def test_failures_beyond_reason_are_refused(value):
+    with pytest.raises(InputError, match="'both'"):
+        rederive(edited(["failures", "both"], value))
