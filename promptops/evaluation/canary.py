@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from promptops.registry.project import Canary
     from promptops.repo.git import Git
 
-    Progress = Callable[[int, int, float, list[dict[str, Any]]], None]
+    Progress = Callable[[int, int, float, list[dict[str, Any]], int], None]
 
 _PROGRESS_SECONDS = 0.5
 _FIELDS = frozenset(field.name for field in fields(CanaryResult))
@@ -75,7 +75,7 @@ def run(
         suites: of the prompt and required ones, from a revision that the change did not choose.
         share: fraction in (0, 1] of recorded traffic to replay.
         evidence_dir: folder of all evidence; this comparison has a folder of its own in it.
-        progress: called now and then with pairs, requests, money spent and a row per guardrail.
+        progress: called now and then with pairs, requests, money spent, a row per guardrail and the minimum of pairs.
         recorded: the project's ``traffic`` settings.
         trusted: names of the suites whose Python evaluators may run.
         code: reads the files of those, from the revision that the suites come from.
@@ -168,7 +168,8 @@ async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progres
             now = time.monotonic()
             if progress and (now - shown > _PROGRESS_SECONDS or not goes_on):
                 shown = now
-                progress(tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+                told = (tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+                progress(*told, study.settings.minimum)
             if not goes_on:
                 break
     return tally

@@ -161,23 +161,33 @@ class Progress:
 
     Args:
         stream: where to write; standard error when None.
+        expected: pairs that are likely to decide, where that is known.
     """
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
+    def __init__(self, stream: IO[str] | None = None, *, expected: int = 0) -> None:
         self._stream = stream or sys.stderr
+        self._expected = expected
         self._live = self._stream.isatty()
         self._next = 0
         self._shown = 0
 
-    def __call__(self, pairs: int, requests: int, cost: float, rows: Sequence[dict[str, Any]]) -> None:
-        """Show the pairs judged so far, requests, money spent, and which guardrails are decided."""
+    def __call__(
+        self, pairs: int, requests: int, cost: float, rows: Sequence[dict[str, Any]], minimum: int = 0
+    ) -> None:
+        """Show the pairs judged so far, requests, money spent, and which guardrails are decided.
+
+        The bar is full when one guardrail failed, or each is decided and ``minimum`` pairs were seen; not before.
+        """
         decided = sum(row["verdict"] != "inconclusive" for row in rows)
         line = f"{counted(pairs, 'pair')}, {counted(requests, 'request')}"
         line += f", {decided} of {len(rows)} guardrails decided"
         if cost:
             line += f", cost {cost:.4f}"
         if self._live:
-            filled = _BAR * decided // max(len(rows), 1)
+            goal = max(self._expected, minimum, 1)
+            failed = any(row["verdict"] == "fail" for row in rows)
+            done = failed or (decided == len(rows) and pairs >= minimum)
+            filled = _BAR if done else min(_BAR * pairs // goal, _BAR - 1)
             line = f"[{'#' * filled}{'.' * (_BAR - filled)}] {line}"
             self._stream.write(f"\r{line:<{self._shown}}")
             self._shown = len(line)
