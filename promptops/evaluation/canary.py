@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 0.5
 _FIELDS = frozenset(field.name for field in fields(CanaryResult))
+# Fields that results of earlier versions lack.
+_NEW = {"advisory"}
 
 
 def run(
@@ -107,7 +109,11 @@ def conduct(study: Study, share: float, progress: Progress | None = None) -> Can
     with Journal(study.store.journal) as journal:
         last = study.store.result() or {}
         # A result of another layout is derived again from the replies.
-        if last.get("final") and last.keys() >= _FIELDS and _same_rules(last["evidence"], study.gate().evidence()):
+        if (
+            last.get("final")
+            and last.keys() >= _FIELDS - _NEW
+            and _same_rules(last["evidence"], study.gate().evidence())
+        ):
             return _recalled(study, last, share)
         recorded = study.store.plan()
         if recorded is None:
@@ -201,7 +207,7 @@ def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _recalled(study: Study, last: Mapping[str, Any], share: float) -> CanaryResult:
-    kept = {key: last[key] for key in _FIELDS}
+    kept = {key: last[key] for key in _FIELDS if key in last}
     kept |= {"attempts": study.store.attempts(), "share": min(share, study.plan["share"])}
     kept["version"] = study.configurations[CANDIDATE].prompt.version
     return CanaryResult(**kept)
@@ -274,4 +280,5 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         calls=calls,
         reasons=reasons,
         examples=tally.examples(),
+        advisory=tally.advisory(),
     )

@@ -43,6 +43,7 @@ def text(result: CanaryResult, *, width: int | None = None, colour: bool = False
     against = f"against {result.baseline[7:19]}" if result.baseline else "first release, against absolute limits"
     lines = [f"{printable(result.prompt)} {printable(result.version)}, {result.candidate[7:19]} {against}", ""]
     lines += table(result.guardrails, colour=colour)
+    lines += [_advised(row) for row in result.advisory]
     lines += ["", f"verdict: {_verdict(result.verdict, colour=colour)}{_attempts(result.attempts)}"]
     for reason in result.reasons:
         lines += textwrap.wrap(printable(reason), columns, initial_indent="  - ", subsequent_indent="    ")
@@ -65,6 +66,13 @@ def table(rows: Sequence[dict[str, Any]], *, colour: bool = False) -> list[str]:
         last = _verdict(row[-1], colour=colour) if position else row[-1]
         lines.append("  ".join([*padded, last]))
     return lines
+
+
+def _advised(row: dict[str, Any]) -> str:
+    """Return the line of a score that no verdict depends on."""
+    name = printable(f"{row['suite']}/{row['metric']}")
+    means = f"baseline {_number(row['baseline'])}, candidate {_number(row['candidate'])}"
+    return f"not judged: {name}, {means}, n {row['n']}"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class CanaryResult:
             ``failed`` by kind, of the runs that came to an end; ``excess`` in ``tokens`` or ``usd`` where an endpoint
             billed beyond the budget.
         reasons: why the verdict is not ``pass``; empty otherwise.
+        advisory: means of scores that no guardrail is on: ``{suite, metric, n, baseline, candidate}``.
         examples: pairs of replies, worst first, for people: ``{case, metric, input, baseline, candidate}``.
     """
 
@@ -46,3 +47,4 @@ class CanaryResult:
     calls: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     examples: list[dict[str, str]] = field(default_factory=list)
+    advisory: list[dict[str, Any]] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from promptops.evaluation.arms import moved
@@ -88,6 +89,7 @@ class Tally:
     rounds: int = 0
     _worst: dict[str, list[tuple[float, int, dict[str, str]]]] = field(default_factory=dict)
     _seen: int = 0
+    _seen_advisory: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
     def take(self, draw: Draw, answered: Answered, *, exhausted: bool = False) -> bool:
         """Take the next draw in and say whether the canary goes on.
@@ -141,6 +143,9 @@ class Tally:
         new = scores[CANDIDATE]
         old = scores.get(BASELINE, dict.fromkeys(new))
         self.gate.add({name: (old[name], new[name]) for name in new})
+        for arm, reply in replies.items():
+            for metric, value in self.exam.advisory(draw, reply).items():
+                self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(value)
         for name, value in new.items():
             self._remember(draw, name, (old[name], value), question, replies)
 
@@ -190,6 +195,18 @@ class Tally:
             rail = self.exam.rails[row["name"]]
             found.append({"suite": rail.pool, **row, "metric": rail.label})
         return found
+
+    def advisory(self) -> list[dict[str, Any]]:
+        """Return a row per metric that is scored and not judged: suite, metric, n and the arms' means."""
+        return [
+            {
+                "suite": suite,
+                "metric": metric,
+                "n": len(by_arm.get(CANDIDATE, ())),
+                **{arm: round(fmean(by_arm[arm]), 6) if arm in by_arm else None for arm in (BASELINE, CANDIDATE)},
+            }
+            for (suite, metric), by_arm in sorted(self._seen_advisory.items())
+        ]
 
     def model_records(self) -> list[dict[str, str | None]]:
         """Return who answered: requested and reported model and fingerprint, each once."""
