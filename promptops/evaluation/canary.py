@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 0.5
 _FIELDS = frozenset(field.name for field in fields(CanaryResult))
-# Fields that results of earlier versions lack.
-_NEW = {"advisory"}
+# Results of earlier versions lack the scores that nothing depends on.
+_NEEDED = _FIELDS - {"advisory"}
 
 
 def run(
@@ -109,11 +109,7 @@ def conduct(study: Study, share: float, progress: Progress | None = None) -> Can
     with Journal(study.store.journal) as journal:
         last = study.store.result() or {}
         # A result of another layout is derived again from the replies.
-        if (
-            last.get("final")
-            and last.keys() >= _FIELDS - _NEW
-            and _same_rules(last["evidence"], study.gate().evidence())
-        ):
+        if last.get("final") and last.keys() >= _NEEDED and _same_rules(last["evidence"], study.gate().evidence()):
             return _recalled(study, last, share)
         recorded = study.store.plan()
         if recorded is None:

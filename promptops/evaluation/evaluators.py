@@ -120,8 +120,8 @@ def praise_opener(arguments: Arguments, case: Case, reply: Reply) -> float:
 def praise_per_100_words(_arguments: Arguments, case: Case, reply: Reply) -> float:
     """Return min(1, (100 h / w) / 10) for h praising phrases in w words: 1.0 from ten phrases in 100 words on.
 
-    A measure of style to look at beside ``praise``, which is the one to gate on: in a short reply a single phrase weighs
-    much.
+    A measure of style to look at beside ``praise``, which is the one to gate on: a single phrase weighs much in a short
+    reply.
     """
     return praise.per_100_words(reply.text, case.said)
 

@@ -144,8 +144,8 @@ class Tally:
         old = scores.get(BASELINE, dict.fromkeys(new))
         self.gate.add({name: (old[name], new[name]) for name in new})
         for arm, reply in replies.items():
-            for metric, value in self.exam.advisory(draw, reply).items():
-                self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(value)
+            for metric, score in self.exam.advisory(draw, reply).items():
+                self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(score)
         for name, value in new.items():
             self._remember(draw, name, (old[name], value), question, replies)
 
