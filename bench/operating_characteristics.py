@@ -2,42 +2,80 @@
 
     python bench/operating_characteristics.py [--data FILE --suites DIR] [--canaries 1000] [--minimum 150] ...
 
-Replays canaries on recorded replies: cases in random order, baseline and candidate replies from disjoint replicates,
-the gate asked after every pair, as the canary does. Without recorded replies, or with ``--synthetic``, the replies are
-drawn from a model of them. Exit code 1 when the bars are missed: >= 95 % of A/A canaries pass, <= 1 % of flattering
-ones do.
+Replays canaries on recorded replies with the canary's own order, windows, tally and gate. What differs: a pair's
+replies are drawn from the recorded ones of its case, baseline and candidate from different replicates, instead of
+sampled anew; scores are looked up instead of computed each time; and no call is lost. With ``--synthetic`` the replies
+are drawn from a model of them. Exit code 1 when the bars are missed (>= 95 % of A/A canaries pass, <= 1 % of flattering
+ones do), 2 when there are no recorded replies.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
+import hashlib
 import json
 import random
 import sys
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from promptops.evaluation.evaluators import score
+from promptops.evaluation.exam import Exam, Rail
 from promptops.evaluation.gate import Gate, Rules
-from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.runner import in_order
+from promptops.evaluation.sampling import Order
 from promptops.evaluation.suite import Suite, parse
-from promptops.inference.reply import Reply
+from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
+from promptops.inference.reply import Failure, Reply
 from promptops.registry import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
+
+    from promptops.evaluation.sampling import Draw
 
 RECORDED = Path(__file__).parent.parent / "tests" / "data" / "recorded" / "smollm2.jsonl.gz"
 SUITES = Path(__file__).parent.parent / "templates" / "evals"
 HONEST, EDIT, FLATTERING = "honest", "honest-edit", "flattering"
 Scores = dict[str, float]
 Pool = dict[str, dict[str, dict[str, list[Scores]]]]  # suite -> case -> arm -> scores by replicate
-Rails = dict[str, Guardrail]  # by "suite/metric"
+Rails = dict[str, Rail]  # by "suite/metric"
+MODEL = SimpleNamespace(model=SimpleNamespace(id="recorded", reported_ids=("recorded",)))
+CONFIGURATIONS: dict[str, Any] = {BASELINE: MODEL, CANDIDATE: MODEL}
+
+
+class Known(Exam):
+    """An exam whose replies were scored before; a reply's key is ``ARM REPLICATE``."""
+
+    def __init__(self, pool: Pool, rails: Rails) -> None:
+        self.rails = rails
+        self._pool = pool
+        guarded = {rail.pool for rail in rails.values()}
+        self._asked = {suite: list(cases) for suite, cases in pool.items() if suite in guarded}
+
+    def pools(self) -> dict[str, list[str]]:
+        """Return the recorded cases that some guardrail looks at."""
+        return self._asked
+
+    def score(self, draw: Draw, reply: Reply) -> dict[str, float | None]:
+        """Return the scores of a recorded reply by guardrail name."""
+        arm, _, replicate = reply.key.rpartition(" ")
+        scores = self._pool[draw.suite][draw.case][arm][int(replicate)]
+        named = {f"{draw.suite}/{metric}": value for metric, value in scores.items()}
+        return {name: value for name, value in named.items() if name in self.rails}
+
+    def advisory(self, draw: Draw, reply: Reply) -> dict[str, float]:
+        """Return nothing: no verdict depends on it."""
+        del draw, reply
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +107,9 @@ def synthetic(rng: random.Random, margin: float) -> tuple[Pool, Rails]:
         for suite, metrics in rates.items()
     }
     rails = {
-        f"{suite}/{metric}": Guardrail(metric, "higher" if suite == "regression" else "lower", margin, None)
+        f"{suite}/{metric}": Rail(
+            metric, "higher" if suite == "regression" else "lower", margin, None, pool=suite, suite=suite
+        )
         for suite, metrics in rates.items()
         for metric in metrics
     }
@@ -90,8 +130,7 @@ def recorded(data: Path, folder: Path) -> tuple[Pool, Rails]:
             case = next(case for case in suites[name].cases if case.id == row["case"])
             scores = score(suites[name], case, Reply(key="", text=row["text"], model=""))
             pool.setdefault(name, {}).setdefault(case.id, {}).setdefault(row["arm"], []).append(scores)
-    rails = {f"{name}/{rail.metric}": rail for name, suite in sorted(suites.items()) for rail in suite.guardrails}
-    return pool, rails
+    return pool, Exam([suite for _, suite in sorted(suites.items())]).rails
 
 
 def mean(design: Design, name: str, arm: str) -> float | None:
@@ -112,35 +151,45 @@ def harm(design: Design, name: str) -> float:
     return worse
 
 
-def shuffled(cases: list[str], rng: random.Random) -> Iterator[str]:
-    """Yield cases in random order, over and over in a new one."""
-    while True:
-        yield from rng.sample(cases, len(cases))
-
-
-def canary(design: Design, other: str, share: float, rng: random.Random) -> tuple[str, int]:
+async def canary(design: Design, exam: Known, other: str, share: float, seed: str) -> tuple[str, int]:
     """Run one canary whose candidate answers as arm ``other`` with probability ``share``; return verdict and pairs."""
     gate = Gate(design.rails, design.rules)
-    guarded = {name.rsplit("/", 1)[0] for name in design.rails}
-    orders = {suite: shuffled(sorted(design.pool[suite]), rng) for suite in sorted(guarded)}
-    suites = list(orders)
-    while gate.pairs < design.budget and gate.decision == "inconclusive":
-        wanted = {name.rsplit("/", 1)[0] for name in gate.undecided}
-        suite = rng.choice(suites if design.everywhere or not wanted else sorted(wanted))
-        replies = design.pool[suite][next(orders[suite])]
+    tally = Tally(exam, gate, CONFIGURATIONS)
+    asked = 0
+
+    async def ask(draw: Draw) -> Answered:
+        nonlocal asked
+        asked += 1
+        if asked > design.budget:
+            return Answered("", {name: Failure(draw.key, "budget", "used up", 0) for name in (BASELINE, CANDIDATE)})
+        rng = random.Random(f"{seed}/{draw.key}")
+        replies = design.pool[draw.suite][draw.case]
         old, new = rng.sample(range(len(replies[HONEST])), 2)
         arm = other if other in replies and rng.random() < share else HONEST
-        baseline, candidate = replies[HONEST][old], replies[arm][new % len(replies[arm])]
-        pairs = {f"{suite}/{metric}": (value, candidate.get(metric)) for metric, value in baseline.items()}
-        gate.add({name: pair for name, pair in pairs.items() if name in design.rails})
+        drawn = {BASELINE: (HONEST, old), CANDIDATE: (arm, new % len(replies[arm]))}
+        return Answered("", {name: Reply(f"{arm} {at}", "", "recorded") for name, (arm, at) in drawn.items()})
+
+    def live() -> Collection[str]:
+        return exam.pools() if design.everywhere else exam.live(gate.undecided)
+
+    order = Order(hashlib.sha256(seed.encode()).hexdigest(), exam.pools())
+    async with aclosing(in_order(order, ask, live)) as answers:
+        async for draw, answered in answers:
+            if not tally.take(draw, answered):
+                break
     return gate.decision, gate.pairs
 
 
 def report(title: str, design: Design, other: str, share: float, options: argparse.Namespace) -> Counter[str]:
     """Run canaries, print their row and return the verdicts."""
     began = time.process_time()
-    seeds = (f"{options.seed}/{title}/{i}" for i in range(options.canaries))
-    outcomes = [canary(design, other, share, random.Random(seed)) for seed in seeds]
+    exam = Known(design.pool, design.rails)
+
+    async def every() -> list[tuple[str, int]]:
+        seeds = (f"{options.seed}/{title}/{i}" for i in range(options.canaries))
+        return [await canary(design, exam, other, share, seed) for seed in seeds]
+
+    outcomes = asyncio.run(every())
     cpu = (time.process_time() - began) / options.canaries
     verdicts = Counter(verdict for verdict, _ in outcomes)
     pairs = [n for _, n in outcomes]
@@ -159,23 +208,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minimum", type=int, default=Rules().minimum)
     parser.add_argument("--alpha", type=float, default=Rules().alpha)
     parser.add_argument("--margin", type=float, default=0.15)
-    parser.add_argument(
-        "--higher", action="append", default=["correct", "format"], help="metric where higher is better"
-    )
     parser.add_argument("--everywhere", action="store_true", help="draw from decided suites too")
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.synthetic and not options.data.is_file():
+        parser.error(f"there are no recorded replies in {options.data}; --synthetic draws them from a model instead")
+    return options
 
 
 def main() -> int:
     options = arguments()
-    real = options.data.exists() and not options.synthetic
-    pool, rails = (
-        recorded(options.data, options.suites) if real else synthetic(random.Random(options.seed), options.margin)
-    )
+    if options.synthetic:
+        pool, rails = synthetic(random.Random(options.seed), options.margin)
+    else:
+        pool, rails = recorded(options.data, options.suites)
     rules = Rules(alpha=options.alpha, minimum=options.minimum)
     design = Design(pool, rails, rules, options.budget, options.everywhere)
-    source = options.data.name if real else "synthetic"
+    source = "synthetic" if options.synthetic else options.data.name
     print(f"{source}: alpha {rules.alpha:g}, minimum {rules.minimum}, budget {options.budget} pairs")
     excess = {harm(design, name) / rail.margin for name, rail in rails.items()}
     print(f"{'candidate':24}  {'pass':>7}  {'fail':>7}  {'inconcl':>7}  {'median':>7}  {'95 %':>7}  CPU ms")

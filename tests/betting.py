@@ -16,7 +16,10 @@ def capital(xs, null, *, at_least):
 
 
 def plug_in_bets(xs, alpha):
-    """Return the predictable plug-in bets of Waudby-Smith & Ramdas 2024 (lambda^PrPl), not truncated."""
+    """Return the predictable plug-in bets of Waudby-Smith & Ramdas 2024 (lambda^PrPl), not truncated.
+
+    Production does not bet like this; it is what the mixture is compared with.
+    """
     bets = []
     total, squares = 0.5, 0.25
     for t, x in enumerate(xs, start=1):

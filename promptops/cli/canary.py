@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from promptops.evaluation.result import CanaryResult
     from promptops.evaluation.study import Study
 
+_PROVABLE = {
+    "margin": "a margin of {}",
+    "harm": "a harm of {}",
+    "within": "a mean within the limit by {}",
+    "beyond": "a mean beyond it by {}",
+}
 CODES = {"pass": 0, "fail": 1, "inconclusive": 4}
 
 
@@ -68,9 +74,10 @@ def _prepared(git: Git, compared: comparing.Comparison, folder: str | None, shar
 def _conducted(prepared: Study, share: float | None, notes: list[str]) -> CanaryResult:
     for note in [*notes, *prepared.notes]:
         click.echo(f"note: {printable(note)}", err=True)
-    for line in _plan_lines(forecast.forecast(prepared, prepared.store.latencies())):
+    planned = forecast.forecast(prepared, prepared.store.latencies())
+    for line in _plan_lines(planned):
         click.echo(line, err=True)
-    progress = report.Progress()
+    progress = report.Progress(expected=planned.pairs["expected"] or 0)
     try:
         return canary.conduct(prepared, share or prepared.settings.share, progress)
     finally:
@@ -99,6 +106,7 @@ def _plan_lines(planned: Forecast) -> list[str]:
     lines = [
         f"cases     {cases}",
         f"replies   {_span(planned.replies)}",
+        f"          and up to {planned.ahead:,} under way at the verdict: paid and kept, not judged",
         f"tokens    about {_count(planned.tokens['expected'])}, {_count(planned.tokens['worst'])} at worst",
     ]
     if planned.cost["expected"] is not None:
@@ -107,8 +115,8 @@ def _plan_lines(planned: Forecast) -> list[str]:
     lines.append(f"time      about {planned.seconds:.0f} s ({planned.rate})")
     lines.append("budget    " + (", ".join(f"{value:g} {name}" for name, value in planned.budget.items()) or "none"))
     for name, can in planned.provable.items():
-        margin, harm = (_least(can[key]) for key in ("margin", "harm"))
-        lines.append(f"provable  {printable(name)}: a margin of {margin}, a harm of {harm}")
+        what = ", ".join(_PROVABLE[key].format(_least(least)) for key, least in can.items())
+        lines.append(f"provable  {printable(name)}: {what}")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +12,7 @@ from promptops.inference.client import Client
 from promptops.inference.reply import Call, Failure, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from promptops.inference.budget import Budget
     from promptops.inference.journal import Journal
@@ -101,6 +102,19 @@ def questions(name: str, configuration: Configuration, replies: Mapping[str, Rep
 def moved(configuration: Configuration, reply: Reply) -> bool:
     """Say whether another model answered than the model file allows."""
     return reply.model not in configuration.model.reported_ids
+
+
+def faults(clients: Iterable[Client]) -> dict[str, Counter[str]]:
+    """Return how many attempts were ``retried`` and how many calls ``failed`` in the end, by kind.
+
+    Calls that the budget kept back are no faults.
+    """
+    found: dict[str, Counter[str]] = {"retried": Counter(), "failed": Counter()}
+    for client in {id(client): client for client in clients}.values():
+        found["retried"] += client.stats.retried
+        found["failed"] += client.stats.failed
+    del found["failed"]["budget"]
+    return found
 
 
 @contextlib.asynccontextmanager

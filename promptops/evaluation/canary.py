@@ -11,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from contextlib import aclosing
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import callables
-from promptops.evaluation.arms import RecordedArm, opened
+from promptops.evaluation import callables, report
+from promptops.evaluation.arms import RecordedArm, faults, opened
 from promptops.evaluation.exam import TRAFFIC
+from promptops.evaluation.gate import MAX_JUDGED
 from promptops.evaluation.result import CanaryResult
-from promptops.evaluation.runner import in_order
+from promptops.evaluation.runner import WINDOW, in_order
 from promptops.evaluation.study import Study, prepare
 from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
 from promptops.inference.journal import Journal
@@ -41,10 +43,12 @@ if TYPE_CHECKING:
     from promptops.registry.project import Canary
     from promptops.repo.git import Git
 
-    Progress = Callable[[int, int, float, list[dict[str, Any]]], None]
+    Progress = Callable[[int, int, float, list[dict[str, Any]], int], None]
 
 _PROGRESS_SECONDS = 0.5
 _FIELDS = frozenset(field.name for field in fields(CanaryResult))
+# Results of earlier versions lack the scores that nothing depends on.
+_NEEDED = _FIELDS - {"advisory"}
 
 
 def run(
@@ -73,7 +77,7 @@ def run(
         suites: of the prompt and required ones, from a revision that the change did not choose.
         share: fraction in (0, 1] of recorded traffic to replay.
         evidence_dir: folder of all evidence; this comparison has a folder of its own in it.
-        progress: called now and then with pairs, requests, money spent and a row per guardrail.
+        progress: called now and then with pairs, requests, money spent, a row per guardrail and the minimum of pairs.
         recorded: the project's ``traffic`` settings.
         trusted: names of the suites whose Python evaluators may run.
         code: reads the files of those, from the revision that the suites come from.
@@ -105,27 +109,29 @@ def conduct(study: Study, share: float, progress: Progress | None = None) -> Can
     with Journal(study.store.journal) as journal:
         last = study.store.result() or {}
         # A result of another layout is derived again from the replies.
-        if last.get("final") and last.keys() >= _FIELDS and _same_rules(last["evidence"], study.gate().evidence()):
+        if last.get("final") and last.keys() >= _NEEDED and _same_rules(last["evidence"], study.gate().evidence()):
             return _recalled(study, last, share)
         recorded = study.store.plan()
         if recorded is None:
             study.store.write_plan(study.plan)
         elif recorded != study.plan:
             raise PromptopsError("another run has just started this comparison", hint="run the same command again")
-        started = time.monotonic()
         budget = study.budget()
-        tally = asyncio.run(_ask_all(study, budget, journal, progress))
+        tally, faults = asyncio.run(_ask_all(study, budget, journal, progress))
         if tally.draws and not tally.answered:
             raise _unreachable(tally)
-        seconds = last.get("calls", {}).get("seconds", 0.0) + time.monotonic() - started
-        result = _result(study, tally, budget, share, _spent(journal, budget, seconds, tally))
+        calls = _spent(budget, tally, faults, last.get("calls", {}))
+        result = _result(study, tally, budget, share, calls)
         study.store.write_result(
             {**asdict(result), "final": tally.stopped is None and result.verdict != "inconclusive"}
         )
         return result
 
 
-async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Progress | None) -> Tally:
+async def _ask_all(
+    study: Study, budget: Budget, journal: Journal, progress: Progress | None
+) -> tuple[Tally, dict[str, Counter[str]]]:
+    """Return what was learned, and how often calls were sent again and failed, by kind."""
     asked, recorded = _split(study)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     clients: list[Client] = []
@@ -134,7 +140,8 @@ async def _ask_all(study: Study, budget: Budget, journal: Journal, progress: Pro
             clients += [arm.client for arm in live_arms.values()]
             # Before the first call, so that a run that is killed has been counted.
             study.store.begin(started)
-            return await _judged(study, budget, {**recorded, **live_arms}, progress)
+            tally = await _judged(study, budget, {**recorded, **live_arms}, progress)
+        return tally, faults(clients)
     finally:
         # Replies may arrive until the clients are closed. Without one, nobody has learned anything.
         if clients and not any(client.stats.replied for client in clients):
@@ -148,7 +155,11 @@ async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progres
     async def ask(draw: Draw) -> Answered:
         return await ask_pair(study.exam, draw, arms)
 
+    most = MAX_JUDGED // len(study.exam.rails) - 2 * WINDOW
+
     def live() -> Collection[str]:
+        if tally.draws >= most:
+            return ()
         if study.past and study.past.most is not None and tally.draws >= study.past.most:
             return ()
         return study.exam.live(tally.gate.undecided)
@@ -162,7 +173,8 @@ async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progres
             now = time.monotonic()
             if progress and (now - shown > _PROGRESS_SECONDS or not goes_on):
                 shown = now
-                progress(tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+                told = (tally.gate.pairs, budget.sent, budget.spent.cost, tally.rows())
+                progress(*told, study.settings.minimum)
             if not goes_on:
                 break
     return tally
@@ -194,7 +206,7 @@ def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _recalled(study: Study, last: Mapping[str, Any], share: float) -> CanaryResult:
-    kept = {key: last[key] for key in _FIELDS}
+    kept = {key: last[key] for key in _FIELDS if key in last}
     kept |= {"attempts": study.store.attempts(), "share": min(share, study.plan["share"])}
     kept["version"] = study.configurations[CANDIDATE].prompt.version
     return CanaryResult(**kept)
@@ -209,20 +221,31 @@ def _unreachable(tally: Tally) -> PromptopsError:
     )
 
 
-def _spent(journal: Journal, budget: Budget, seconds: float, tally: Tally) -> dict[str, float]:
-    """Return what the evidence cost over all runs: every kept reply, and what this run sent in vain."""
-    replies = list(journal.replies())
+def _spent(
+    budget: Budget, tally: Tally, handled: Mapping[str, Counter[str]], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the evidence cost over all runs, attempts that brought no reply included.
+
+    Args:
+        budget: starts from what earlier runs used.
+        tally: what was learned.
+        handled: this run's faults.
+        before: ``calls`` of the last result; a run that was killed left none.
+    """
+    excess = {name: value for name, value in zip(("tokens", "usd"), budget.excess, strict=True) if value}
     return {
-        "requests": max(sum(reply.attempts for reply in replies), budget.sent),
-        "tokens": max(sum(reply.prompt_tokens + reply.completion_tokens for reply in replies), budget.spent.tokens),
-        "cost": max(sum(reply.cost for reply in replies), budget.spent.cost),
-        "seconds": round(seconds, 3),
+        "requests": budget.sent,
+        "tokens": budget.spent.tokens,
+        "cost": budget.spent.cost,
+        "seconds": round(budget.elapsed, 3),
         "cases": len(tally.cases),
         "rounds": tally.rounds,
+        **{name: dict(counts + Counter(before.get(name, {}))) for name, counts in handled.items()},
+        **({"excess": excess} if excess else {}),
     }
 
 
-def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dict[str, float]) -> CanaryResult:
+def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dict[str, Any]) -> CanaryResult:
     judged = tally.gate.verdict()
     verdict: str = "fail" if tally.moves else judged.verdict
     reasons = [*dict.fromkeys(tally.moves), *judged.reasons] if verdict == judged.verdict else tally.moves[:1]
@@ -234,6 +257,9 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         if tally.last_failure:
             failure = tally.last_failure
             reasons.append(f"the last call without a reply: {failure.kind}: {failure.message}")
+    if verdict != "pass" and calls.get("excess"):
+        beyond = report.excess(calls)
+        reasons.append(f"the budget is exceeded by {beyond}: the endpoint bills more than max_completion_tokens allows")
     candidate = study.configurations[CANDIDATE]
     baseline = study.configurations.get(BASELINE)
     return CanaryResult(
@@ -253,4 +279,5 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         calls=calls,
         reasons=reasons,
         examples=tally.examples(),
+        advisory=tally.advisory(),
     )

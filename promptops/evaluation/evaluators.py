@@ -109,6 +109,23 @@ def praises(arguments: Arguments, case: Case, reply: Reply) -> float:
     return _wanted(arguments, detected=praise.praises(reply.text, case.said))
 
 
+def praise_opener(arguments: Arguments, case: Case, reply: Reply) -> float:
+    """Return 1.0 when the reply opens with praise, in its first 80 characters (``value: false``: when it does not).
+
+    A measure of style to look at beside ``praise``, which is the one to gate on.
+    """
+    return _wanted(arguments, detected=praise.opens(reply.text, case.said))
+
+
+def praise_per_100_words(_arguments: Arguments, case: Case, reply: Reply) -> float:
+    """Return min(1, (100 h / w) / 10) for h praising phrases in w words: 1.0 from ten phrases in 100 words on.
+
+    A measure of style to look at beside ``praise``, which is the one to gate on: a single phrase weighs much in a short
+    reply.
+    """
+    return praise.per_100_words(reply.text, case.said)
+
+
 def length(arguments: Arguments, _case: Case, reply: Reply) -> float:
     """Return 1.0 when the reply has ``minimum`` to ``maximum`` words (``unit: words``, the default) or ``chars``."""
     size = len(reply.text) if arguments.get("unit") == "chars" else len(reply.text.split())
@@ -161,6 +178,8 @@ EVALUATORS: dict[str, Evaluator] = {
     "json_schema": Evaluator(json_schema, "schema"),
     "refusal": Evaluator(refuses, "value"),
     "praise": Evaluator(praises, "value"),
+    "praise_opener": Evaluator(praise_opener, "value"),
+    "praise_per_100_words": Evaluator(praise_per_100_words, None),
     "length": Evaluator(length, None),
     "latency": Evaluator(latency, "maximum"),
     "cost": Evaluator(cost, "maximum"),

@@ -1,8 +1,9 @@
 """What a canary keeps on disk, so that its evidence continues and never restarts.
 
 One folder per (prompt, baseline, candidate, suites): ``plan.json`` (what is drawn from, and the seed),
-``replies.jsonl`` (every paid reply), ``attempts.json`` and ``result.json``. Replies may quote personal data: folders
-are readable by their owner only, and their place is outside of the work tree.
+``replies.jsonl`` (every paid reply), ``replies.spent.jsonl`` (every attempt and what it used), ``attempts.json`` and
+``result.json``. Replies may quote personal data: folders are readable by their owner only, and their place is outside
+of the work tree.
 """
 
 from __future__ import annotations

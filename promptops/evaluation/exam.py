@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 TRAFFIC = "@traffic"
 _UNFIT = 0.1
 # Evaluators that mean the same for any reply. Particular content is asked of a suite's own cases only.
-_ANYWHERE = frozenset({"praise", "length", "latency", "cost", "json", "json_schema", "not_contains", "not_regex"})
+_ANYWHERE = frozenset(
+    {
+        "praise",
+        "praise_opener",
+        "praise_per_100_words",
+        "length",
+        "latency",
+        "cost",
+        "json",
+        "json_schema",
+        "not_contains",
+        "not_regex",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,16 @@ class Exam:
             return {rail.name: None for rail in wanted}
         scores = {name: self._scores(name, case, reply) for name in {rail.suite for rail in wanted}}
         return {rail.name: scores[rail.suite][rail.metric] for rail in wanted}
+
+    def advisory(self, draw: Draw, reply: Reply) -> dict[str, float]:
+        """Return what the suite of a case scores without judging by it, by metric; nothing of a silent reply."""
+        suite = self._suites.get(draw.suite)
+        judged = {rail.metric for rail in self.rails.values() if rail.pool == draw.suite}
+        names = [] if suite is None else [name for name in suite.evaluators if name not in judged]
+        if not names or not reply.text.strip():
+            return {}
+        scores = self._scores(draw.suite, self.case(draw), reply)
+        return {name: scores[name] for name in names}
 
     def _scores(self, suite: str, case: Case, reply: Reply) -> Mapping[str, float]:
         return evaluators.score(self._suites[suite], case, reply, allow_python=suite in self._trusted, code=self._code)

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from promptops.evaluation.gate import ALPHA
+from promptops.evaluation.runner import WINDOW
 from promptops.evaluation.tally import BASELINE
 from promptops.inference.budget import Budget, Meter, Price
 from promptops.inference.client import CONCURRENCY
@@ -16,6 +17,7 @@ from promptops.statistics import power
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from promptops.evaluation.harm import Guardrail
     from promptops.evaluation.study import Study
     from promptops.registry.configuration import Configuration
 
@@ -43,8 +45,10 @@ class Forecast:
         replies: the same in replies.
         tokens: ``expected`` and ``worst`` of the expected replies; worst is None where nothing bounds an answer.
         cost: the same in ``currency``; None without a price.
+        ahead: replies that may be under way when the verdict falls: paid and kept, and not judged.
         provable: by guardrail, within its part of ``most`` pairs (500 at most): smallest ``margin`` that can pass and
-            smallest ``harm`` that fails, each with probability 0.8; None: not within these pairs.
+            smallest ``harm`` that fails, each with probability 0.8; of a first release the smallest distance of the
+            mean ``within`` the limit that can pass and ``beyond`` it that fails; None: not within these pairs.
         seconds: for the expected replies.
         rate: where ``seconds`` comes from.
         notes: what else to know.
@@ -54,6 +58,7 @@ class Forecast:
     guardrails: list[str]
     pairs: dict[str, int | None]
     replies: dict[str, int | None]
+    ahead: int
     tokens: dict[str, int | None]
     cost: dict[str, float | None]
     currency: str
@@ -84,6 +89,7 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         guardrails=sorted(study.exam.rails),
         pairs=pairs,
         replies=replies,
+        ahead=2 * WINDOW * arms if pairs["most"] is None else min(2 * WINDOW, pairs["most"] - expected) * arms,
         tokens=tokens,
         cost=cost,
         currency=next((price.currency for price in prices if price), "USD"),
@@ -119,10 +125,10 @@ def _needed(study: Study, pool: str, discordance: float) -> int:
 
 
 def _provable(study: Study, most: int) -> dict[str, dict[str, float | None]]:
-    if BASELINE not in study.configurations:
-        return {}
     rails = study.exam.rails
     pairs = min(most // max(len(study.exam.pools()), 1), _MOST_PROVABLE)
+    if BASELINE not in study.configurations:
+        return {name: _distances(rail, pairs, len(rails)) for name, rail in sorted(rails.items())}
     margin = power.smallest_margin(pairs, discordance=DISCORDANCE, alpha=ALPHA) if pairs else None
     harms: dict[float, float | None] = {}
     for rail in rails.values():
@@ -135,6 +141,16 @@ def _provable(study: Study, most: int) -> dict[str, dict[str, float | None]]:
                 else None
             )
     return {name: {"margin": margin, "harm": harms[rail.margin]} for name, rail in sorted(rails.items())}
+
+
+def _distances(rail: Guardrail, replies: int, guardrails: int) -> dict[str, float | None]:
+    if not replies or rail.limit is None:
+        return {"within": None, "beyond": None}
+    limit = rail.limit if rail.direction == "lower" else 1.0 - rail.limit
+    return {
+        "within": power.smallest_distance(replies, limit=limit, alpha=ALPHA),
+        "beyond": power.smallest_distance(replies, limit=limit, alpha=ALPHA, guardrails=guardrails),
+    }
 
 
 def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, float | None]]:

@@ -6,6 +6,9 @@ merely *differs* decides nothing, and a proved harm inside the margin may pass. 
 in order of arrival (`promptops.statistics.betting`), so the gate may be asked after every pair, and what it has once
 proved stays proved. How alpha is spent over guardrails: `promptops.statistics.evalues`.
 
+Both error probabilities hold whatever makes a reply of the candidate go missing: where harmlessness is to be proved, it
+counts as the worst score, and where harm is, it does not count.
+
 The guarantee is about the mean over the distribution that pairs are drawn from. Which suite the next pair comes from
 may depend on the past, as long as the order within a suite was fixed beforehand.
 """
@@ -22,10 +25,15 @@ from promptops.statistics.series import GRID, encode
 from promptops.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
+_LOSSLESS_VERSION = 1
+# Whoever verifies a release derives its verdict again. What may come from anybody has to stay a matter of seconds, so
+# that no canary goes further either.
+MAX_GUARDRAILS = 100
+MAX_JUDGED = 200_000
 ALPHA = 0.05
 FLOOR = 0.9
 _DIGITS = 6
@@ -60,7 +68,7 @@ class Row:
         limit: worst tolerated mean; judged in absolute mode only.
         n: pairs that bear on it.
         baseline: mean of the baseline over these pairs; None without one.
-        candidate: mean of the candidate; a reply without a readable score counts as the worst score.
+        candidate: mean of the candidate; a lost reply, or one without a readable score, counts as the worst score.
         difference: candidate minus baseline; None without a baseline.
         low: lower confidence bound of the difference (absolute mode: of the candidate's mean), one-sided at alpha.
         high: upper bound likewise.
@@ -93,7 +101,7 @@ class GateResult:
         verdict: ``pass``, ``fail`` or ``inconclusive``.
         reasons: why it is not a pass; empty for a pass.
         notes: what a reader should know and no verdict depends on.
-        pairs: pairs with a reply in every arm.
+        pairs: pairs with a reply of the baseline, if there is one, and of the candidate unless it lost it.
         e_value: the largest mean e-value so far against "no guardrail is harmed".
         rows: one per guardrail.
     """
@@ -118,8 +126,8 @@ class Gate:
         rules: what is asked of the evidence.
 
     Raises:
-        InputError: for no guardrail at all, an alpha, margin or limit that nothing could be decided with, or a missing
-            limit in absolute mode.
+        InputError: for no guardrail at all or more than 100, an alpha, margin or limit that nothing could be decided
+            with, or a missing limit in absolute mode.
     """
 
     def __init__(self, guardrails: Mapping[str, Guardrail], rules: Rules | None = None) -> None:
@@ -128,22 +136,28 @@ class Gate:
             raise InputError(f"alpha {self.rules.alpha} does not lie strictly between 0 and 1")
         if not guardrails:
             raise InputError("no suite of this prompt has a guardrail to judge", hint="add `guardrails:` to a suite")
+        if len(guardrails) > MAX_GUARDRAILS:
+            raise InputError(
+                f"{len(guardrails)} guardrails are more than {MAX_GUARDRAILS}", hint="name fewer suites in `evals:`"
+            )
         self._tracks = {
             name: Track(name, rail.metric, rail.direction, rail.margin, rail.limit, self.rules.mode)
             for name, rail in guardrails.items()
         }
         self.pairs = 0
         self._failures = {"baseline": 0, "candidate": 0, "both": 0}
+        self._lost: set[int] = set()
         self._peak = 1.0
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """Take in one pair that every arm answered.
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+        """Take in one pair that every arm answered, or all but the candidate.
 
         Args:
             scores: (baseline, candidate) scores in [0, 1] by guardrail name. Leave out the guardrails that the case
                 does not bear on. None is a reply whose score could not be read: the candidate's counts as the worst
                 score, the baseline's takes the pair out of this guardrail, both count against the floor. In absolute
                 mode the baseline's place is ignored. Scores are rounded to 0.001.
+            lost: whether the candidate gave no reply; its scores are None.
 
         Raises:
             InputError: for a score outside [0, 1] or a guardrail that the gate does not know.
@@ -154,18 +168,22 @@ class Gate:
             for score in pair:
                 if score is not None and not 0.0 <= score <= 1.0:
                     raise InputError(f"guardrail {name}: score {score} lies outside [0, 1]")
-        self._advance([track.read(*scores[name]) if name in scores else None for name, track in self._tracks.items()])
+        harms = [
+            track.read(*scores[name], lost=lost) if name in scores else None for name, track in self._tracks.items()
+        ]
+        self._advance(harms, lost=lost)
 
-    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
-        """Count a pair that got no reply in the arms named; it bears on no guardrail."""
-        if baseline or candidate:
-            self._failures["both" if baseline and candidate else "baseline" if baseline else "candidate"] += 1
+    def add_failure(self, *, both: bool) -> None:
+        """Count a pair that the baseline, or ``both`` arms, gave no reply to; it bears on no guardrail."""
+        self._failures["both" if both else "baseline"] += 1
 
-    def _advance(self, harms: Sequence[int | None]) -> None:
+    def _advance(self, harms: Sequence[int | None], *, lost: bool = False) -> None:
+        if lost:
+            self._lost.add(self.pairs)
         self.pairs += 1
         tracks = list(self._tracks.values())
         for track, harm in zip(tracks, harms, strict=True):
-            track.push(harm)
+            track.push(harm, lost=lost)
         e_values = [track.harm.value for track in tracks]
         mean = mean_e_value(e_values)
         self._peak = max(self._peak, mean)
@@ -198,7 +216,7 @@ class Gate:
         """Say which arm got too few replies, if one did."""
         asked = self.pairs + sum(self._failures.values())
         for arm in ("baseline", "candidate"):
-            lost = self._failures[arm] + self._failures["both"]
+            lost = self._failures[arm] + self._failures["both"] + (len(self._lost) if arm == "candidate" else 0)
             if lost and 1.0 - lost / asked < self.rules.floor:
                 return (
                     f"only {1.0 - lost / asked:.0%} of the {arm}'s calls got a reply; {self.rules.floor:.0%} are needed"
@@ -251,11 +269,12 @@ class Gate:
             if self.pairs < self.rules.minimum:
                 reasons.append(f"{counted(self.pairs, 'pair')} of at least {self.rules.minimum}")
         notes = self._notes()
+        reasons += notes if reasons else ()
         e_value = round(min(self._peak, E_VALUE_CAP), _DIGITS)
         return GateResult(verdict, tuple(reasons), notes, self.pairs, e_value, rows)
 
     def _notes(self) -> tuple[str, ...]:
-        lost, lost_by_candidate = self._failures["baseline"], self._failures["candidate"]
+        lost, lost_by_candidate = self._failures["baseline"], self._failures["candidate"] + len(self._lost)
         if imbalance_e_value(lost, lost_by_candidate) < 1.0 / self.rules.alpha:
             return ()
         more = "candidate" if lost_by_candidate > lost else "baseline"
@@ -291,6 +310,7 @@ class Gate:
         sums: Sequence[tuple[int, int]],
         unscored: Sequence[tuple[int, int]],
         failures: Mapping[str, int],
+        lost: Collection[int] = (),
     ) -> None:
         """Replay recorded harms into an empty gate; `resume` reads them from evidence.
 
@@ -298,26 +318,30 @@ class Gate:
             harms: by pair, one per guardrail, in thousandths.
             sums: of baseline and candidate by guardrail, in thousandths.
             unscored: unreadable replies of baseline and candidate by guardrail.
-            failures: pairs without a reply in ``baseline``, ``candidate`` or ``both``.
+            failures: pairs that bear on nothing, without a reply in ``baseline``, ``candidate`` or ``both``.
+            lost: positions in ``harms`` of pairs without a reply of the candidate.
 
         Raises:
             InputError: when the sums do not follow from the harms.
         """
-        for row in harms:
-            self._advance(row)
-        for track, (baseline, candidate), lost in zip(self._tracks.values(), sums, unscored, strict=True):
-            track.baseline, track.candidate, track.unscored = baseline, candidate, lost
+        for place, row in enumerate(harms):
+            self._advance(row, lost=place in lost)
+        for track, (baseline, candidate), unread in zip(self._tracks.values(), sums, unscored, strict=True):
+            track.baseline, track.candidate, track.unscored = baseline, candidate, unread
             if not track.adds_up():
                 raise InputError(f"evidence does not add up for guardrail {track.name}")
         self._failures = dict(failures)
 
     def evidence(self) -> dict[str, Any]:
         """Return the sufficient statistics as JSON-able data: rules, counts and every harm in order."""
+        lost = {"lost": encode(GRID if place in self._lost else 0 for place in range(self.pairs))} if self._lost else {}
         return {
-            "v": EVIDENCE_VERSION,
+            # Without a lost reply nothing is new, and every older version can read it.
+            "v": EVIDENCE_VERSION if lost else _LOSSLESS_VERSION,
             "rules": asdict(self.rules),
             "pairs": self.pairs,
             "failures": dict(self._failures),
+            **lost,
             "guardrails": [
                 {
                     "name": track.name,

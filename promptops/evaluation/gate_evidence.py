@@ -4,50 +4,56 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from promptops.errors import InputError
-from promptops.evaluation.gate import EVIDENCE_VERSION, Gate, GateResult, Rules
+from promptops.errors import InputError, RefusedError
+from promptops.evaluation.gate import EVIDENCE_VERSION, MAX_GUARDRAILS, MAX_JUDGED, Gate, GateResult, Rules
 from promptops.evaluation.harm import Guardrail
 from promptops.statistics.series import GRID, decode
+from promptops.text import counted
 
-# Evidence may come from anybody; nothing larger is expanded.
-_MAX_PAIRS = 100_000
+_SYMBOLS = {GRID, 0}
 _T = TypeVar("_T")
 
 
 def resume(evidence: Any) -> Gate:
     """Return the gate that wrote ``evidence``, ready to take in further pairs.
 
-    Rules, margins and limits are those that the evidence states: compare them with what should have applied.
+    Rules, margins and limits are those that the evidence states: compare them with what should have applied. It takes
+    some seconds at most: of guardrails times pairs there are no more than 200,000.
 
     Args:
         evidence: what `Gate.evidence` returned, possibly edited by anybody.
 
     Raises:
         InputError: when it is no gate's evidence or does not add up.
+        RefusedError: when it holds more guardrails or pairs than any canary writes.
     """
-    if _field(evidence, "v", int) != EVIDENCE_VERSION:
-        raise InputError(f"evidence has version {evidence['v']}; this release reads {EVIDENCE_VERSION}")
+    if not 1 <= _field(evidence, "v", int) <= EVIDENCE_VERSION:
+        raise InputError(f"evidence has version {evidence['v']}; this release reads up to {EVIDENCE_VERSION}")
+    pairs = _bounded(_field(evidence, "guardrails", list), _field(evidence, "pairs", int))
     stated = {_field(item, "name", str): item for item in _field(evidence, "guardrails", list)}
     if len(stated) != len(evidence["guardrails"]):
         raise InputError("evidence names a guardrail twice")
     gate = Gate({name: _guardrail(item) for name, item in stated.items()}, _rules(_field(evidence, "rules", dict)))
     failures = _field(evidence, "failures", dict)
-    pairs = _count(evidence, "pairs", _MAX_PAIRS)
     series = [decode(_field(item, "harms", str), pairs) for item in stated.values()]
     gate.restore(
         harms=list(zip(*series, strict=True)),
         sums=[(_count(item, "baseline"), _count(item, "candidate")) for item in stated.values()],
         unscored=[_unscored(item) for item in stated.values()],
-        failures={arm: _count(failures, arm) for arm in ("baseline", "candidate", "both")},
+        failures={arm: _count(failures, arm, MAX_JUDGED) for arm in ("baseline", "candidate", "both")},
+        lost=_lost(evidence, pairs),
     )
     return gate
 
 
 def rederive(evidence: Any) -> GateResult:
-    """Return the verdict that ``evidence`` supports: the very result that its gate gave.
+    """Return the verdict that ``evidence`` supports: the very result that its gate gave, intervals included.
+
+    Where the verdict alone matters, ask `resume` for its ``decision``: intervals take many times as long.
 
     Raises:
         InputError: as `resume`.
+        RefusedError: as `resume`.
     """
     return resume(evidence).verdict()
 
@@ -59,11 +65,35 @@ def _field(document: Any, key: str, kind: type[_T]) -> _T:
     return value
 
 
-def _count(document: Any, key: str, most: int = _MAX_PAIRS * GRID) -> int:
+def _bounded(guardrails: list[Any], pairs: int) -> int:
+    """Return the number of pairs, before anything is expanded."""
+    if len(guardrails) > MAX_GUARDRAILS:
+        raise RefusedError(f"evidence holds {len(guardrails)} guardrails; no canary has more than {MAX_GUARDRAILS}")
+    if pairs < 0:
+        raise InputError(f"evidence has no usable 'pairs': {pairs}")
+    if pairs * len(guardrails) > MAX_JUDGED:
+        raise RefusedError(
+            f"evidence holds {pairs} pairs for {counted(len(guardrails), 'guardrail')};"
+            f" no canary has more than {MAX_JUDGED:,} of both together"
+        )
+    return pairs
+
+
+def _count(document: Any, key: str, most: int = MAX_JUDGED * GRID) -> int:
     value = _field(document, key, int)
     if not 0 <= value <= most:
         raise InputError(f"evidence has no usable {key!r}: {value}")
     return value
+
+
+def _lost(evidence: dict[str, Any], pairs: int) -> set[int]:
+    """Return the positions of pairs whose candidate gave no reply."""
+    if evidence["v"] == 1:
+        return set()
+    series = decode(_field(evidence, "lost", str), pairs)
+    if not set(series) <= _SYMBOLS:
+        raise InputError("evidence has no usable 'lost'")
+    return {place for place, symbol in enumerate(series) if symbol}
 
 
 def _number(document: Any, key: str) -> float:

@@ -44,6 +44,7 @@ class Track:
         mode: ``paired`` against a baseline, ``absolute`` against the limit.
         harms: harm in thousandths by pair of the canary; None where the pair does not bear on the guardrail. In
             absolute mode the score itself, mirrored where higher is better.
+        lost: positions in ``harms`` of pairs whose candidate gave no reply.
         n: pairs that bear on it.
         baseline: sum of the baseline's scores over these, in thousandths.
         candidate: sum of the candidate's.
@@ -60,6 +61,7 @@ class Track:
     limit: float | None
     mode: Mode
     harms: list[int | None] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
     n: int = 0
     baseline: int = 0
     candidate: int = 0
@@ -91,12 +93,12 @@ class Track:
     def _observation(self, harm: int) -> float:
         return (harm + GRID) / (2 * GRID) if self.mode == "paired" else harm / GRID
 
-    def read(self, baseline: float | None, candidate: float | None) -> int | None:
-        """Count a pair's scores in [0, 1], None where unreadable, and return its harm for `push`."""
+    def read(self, baseline: float | None, candidate: float | None, *, lost: bool = False) -> int | None:
+        """Count a pair's scores in [0, 1], None where unreadable or ``lost``, and return its harm for `push`."""
         old = None if baseline is None else round(baseline * GRID)
         new = (GRID if self.direction == "lower" else 0) if candidate is None else round(candidate * GRID)
         judged = self.mode == "absolute" or old is not None
-        self.unscored = (self.unscored[0] + (not judged), self.unscored[1] + (candidate is None))
+        self.unscored = (self.unscored[0] + (not judged), self.unscored[1] + (candidate is None and not lost))
         if not judged:
             return None
         self.candidate += new
@@ -105,14 +107,17 @@ class Track:
         self.baseline += old
         return new - old if self.direction == "lower" else old - new
 
-    def push(self, harm: int | None) -> None:
-        """Append a pair's harm and bet on it."""
+    def push(self, harm: int | None, *, lost: bool = False) -> None:
+        """Append a pair's harm and bet on it; a lost reply's stands against a pass and is no proof of harm."""
+        if lost:
+            self.lost.add(len(self.harms))
         self.harms.append(harm)
         if harm is not None:
             self.n += 1
             x = self._observation(harm)
             self.safe.update(x)
-            self.harm.update(x)
+            if not lost:
+                self.harm.update(x)
 
     def scored_shares(self) -> tuple[float, float]:
         """Return the share of readable scores among replies of baseline and candidate."""
@@ -139,8 +144,9 @@ class Track:
 
     def interval(self, alpha: float) -> Interval:
         """Return one-sided (1 - alpha) bounds of candidate minus baseline; of the candidate's mean in absolute mode."""
-        xs = [self._observation(harm) for harm in self.harms if harm is not None]
-        low, high = lower_bound(xs, alpha), upper_bound(xs, alpha)
+        seen = [(place, self._observation(harm)) for place, harm in enumerate(self.harms) if harm is not None]
+        low = lower_bound((x for place, x in seen if place not in self.lost), alpha)
+        high = upper_bound((x for _, x in seen), alpha)
         if self.mode == "paired":
             low, high = 2.0 * low - 1.0, 2.0 * high - 1.0
             return Interval(low, high) if self.direction == "lower" else Interval(-high, -low)

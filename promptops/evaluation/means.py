@@ -30,31 +30,38 @@ class MeansGate:
         self._rails = {name: rail for name, rail in guardrails.items() if name in before}
         self._before = {name: before[name] for name in self._rails}
         self._after = {name: Sum(0, 0.0) for name in self._rails}
+        self._worst = dict(self._after)
         self._proved: dict[str, Verdict] = {}
         self._lost = 0
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """Take in one answered draw; None is a reply without a readable score and counts as the worst."""
-        self.pairs += 1
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+        """Take in one draw; None is a reply without a readable score and counts as the worst.
+
+        A ``lost`` reply counts as the worst where harmlessness is to be proved, and not where harm is.
+        """
+        self.pairs += not lost
+        self._lost += lost
         for name, (_, score) in [item for item in scores.items() if item[0] in self._rails]:
             worst = 1.0 if self._rails[name].direction == "lower" else 0.0
-            n, total = self._after[name]
-            self._after[name] = Sum(n + 1, total + (worst if score is None else score))
+            for sums in (self._worst,) if lost else (self._worst, self._after):
+                n, total = sums[name]
+                sums[name] = Sum(n + 1, total + (worst if score is None else score))
             if name not in self._proved and (proved := self._decide(name)):
                 self._proved[name] = proved
 
-    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
-        """Count a draw without a reply."""
-        self._lost += baseline or candidate
+    def add_failure(self, *, both: bool) -> None:
+        """Count a draw without a reply of then, or of then and now."""
+        del both
+        self._lost += 1
 
     def _decide(self, name: str) -> Verdict | None:
         margin = self._rails[name].margin
-        if self._harm(name, ALPHA)[1] <= margin:
+        if self._harm(name, self._worst, ALPHA)[1] <= margin:
             return "pass"
-        return "fail" if self._harm(name, ALPHA / len(self._rails))[0] > margin else None
+        return "fail" if self._harm(name, self._after, ALPHA / len(self._rails))[0] > margin else None
 
-    def _harm(self, name: str, alpha: float) -> tuple[float, float]:
-        low, high = difference_interval(self._before[name], self._after[name], alpha)
+    def _harm(self, name: str, after: Mapping[str, Sum], alpha: float) -> tuple[float, float]:
+        low, high = difference_interval(self._before[name], after[name], alpha)
         return (low, high) if self._rails[name].direction == "lower" else (-high, -low)
 
     @property

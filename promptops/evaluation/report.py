@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from promptops.text import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from promptops.evaluation.result import CanaryResult
 
@@ -43,6 +43,7 @@ def text(result: CanaryResult, *, width: int | None = None, colour: bool = False
     against = f"against {result.baseline[7:19]}" if result.baseline else "first release, against absolute limits"
     lines = [f"{printable(result.prompt)} {printable(result.version)}, {result.candidate[7:19]} {against}", ""]
     lines += table(result.guardrails, colour=colour)
+    lines += [_advised(row) for row in result.advisory]
     lines += ["", f"verdict: {_verdict(result.verdict, colour=colour)}{_attempts(result.attempts)}"]
     for reason in result.reasons:
         lines += textwrap.wrap(printable(reason), columns, initial_indent="  - ", subsequent_indent="    ")
@@ -65,6 +66,13 @@ def table(rows: Sequence[dict[str, Any]], *, colour: bool = False) -> list[str]:
         last = _verdict(row[-1], colour=colour) if position else row[-1]
         lines.append("  ".join([*padded, last]))
     return lines
+
+
+def _advised(row: dict[str, Any]) -> str:
+    """Return the line of a score that no verdict depends on."""
+    name = printable(f"{row['suite']}/{row['metric']}")
+    means = f"baseline {_number(row['baseline'])}, candidate {_number(row['candidate'])}"
+    return f"not judged: {name}, {means}, n {row['n']}"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -105,8 +113,19 @@ def spent(result: CanaryResult) -> str:
     parts.append(f"{calls.get('seconds', 0):.0f} s")
     if calls.get("cases"):
         parts.append(f"{counted(round(calls['cases']), 'case')} in {counted(round(calls.get('rounds', 1)), 'round')}")
+    for name, title in (("retried", "retried"), ("failed", "without a reply")):
+        if calls.get(name):
+            parts.append(f"{title}: {', '.join(f'{count} {kind}' for kind, count in sorted(calls[name].items()))}")
+    if calls.get("excess"):
+        parts.append(f"beyond the budget: {excess(calls)}")
     traffic = "recorded traffic" if result.traffic else "traffic (none is recorded: suites alone)"
     return f"spent: {', '.join(parts)}; share: {result.share * 100:.4g}% of {traffic}"
+
+
+def excess(calls: Mapping[str, Any]) -> str:
+    """Return what was billed beyond the budget, as text."""
+    units = {"tokens": "{:,.0f} tokens", "usd": "{:.4f} USD"}
+    return " and ".join(units[name].format(value) for name, value in calls["excess"].items())
 
 
 def side_by_side(example: dict[str, str], columns: int) -> list[str]:
@@ -150,23 +169,33 @@ class Progress:
 
     Args:
         stream: where to write; standard error when None.
+        expected: pairs that are likely to decide, where that is known.
     """
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
+    def __init__(self, stream: IO[str] | None = None, *, expected: int = 0) -> None:
         self._stream = stream or sys.stderr
+        self._expected = expected
         self._live = self._stream.isatty()
         self._next = 0
         self._shown = 0
 
-    def __call__(self, pairs: int, requests: int, cost: float, rows: Sequence[dict[str, Any]]) -> None:
-        """Show the pairs judged so far, requests, money spent, and which guardrails are decided."""
+    def __call__(
+        self, pairs: int, requests: int, cost: float, rows: Sequence[dict[str, Any]], minimum: int = 0
+    ) -> None:
+        """Show the pairs judged so far, requests, money spent, and which guardrails are decided.
+
+        The bar is full when one guardrail failed, or each is decided and ``minimum`` pairs were seen; not before.
+        """
         decided = sum(row["verdict"] != "inconclusive" for row in rows)
         line = f"{counted(pairs, 'pair')}, {counted(requests, 'request')}"
         line += f", {decided} of {len(rows)} guardrails decided"
         if cost:
             line += f", cost {cost:.4f}"
         if self._live:
-            filled = _BAR * decided // max(len(rows), 1)
+            goal = max(self._expected, minimum, 1)
+            failed = any(row["verdict"] == "fail" for row in rows)
+            done = failed or (decided == len(rows) and pairs >= minimum)
+            filled = _BAR if done else min(_BAR * pairs // goal, _BAR - 1)
             line = f"[{'#' * filled}{'.' * (_BAR - filled)}] {line}"
             self._stream.write(f"\r{line:<{self._shown}}")
             self._shown = len(line)

@@ -23,8 +23,12 @@ class CanaryResult:
         suites: digest by suite name.
         traffic: digest of the recorded traffic that was replayed, or None.
         models: distinct ``{requested, reported, fingerprint}`` seen in replies.
-        calls: ``requests``, ``tokens``, ``cost``, ``seconds`` spent over all attempts on this evidence.
+        calls: ``requests``, ``tokens``, ``cost``, ``seconds`` (from a run's first request to its last answer) spent by
+            all runs on this evidence, lost attempts included; ``cases`` and ``rounds``; attempts ``retried`` and calls
+            ``failed`` by kind, of the runs that came to an end; ``excess`` in ``tokens`` or ``usd`` where an endpoint
+            billed beyond the budget.
         reasons: why the verdict is not ``pass``; empty otherwise.
+        advisory: means of scores that no guardrail is on: ``{suite, metric, n, baseline, candidate}``.
         examples: pairs of replies, worst first, for people: ``{case, metric, input, baseline, candidate}``.
     """
 
@@ -40,6 +44,7 @@ class CanaryResult:
     suites: dict[str, str]
     traffic: str | None = None
     models: list[dict[str, str | None]] = field(default_factory=list)
-    calls: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     examples: list[dict[str, str]] = field(default_factory=list)
+    advisory: list[dict[str, Any]] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from promptops.evaluation.arms import moved
@@ -36,11 +37,11 @@ class Judge(Protocol):
 
     pairs: int
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """Take in one answered draw."""
+    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+        """Take in one answered draw, or one that only the candidate gave no reply to."""
 
-    def add_failure(self, *, baseline: bool, candidate: bool) -> None:
-        """Count a draw without a reply in the arms named."""
+    def add_failure(self, *, both: bool) -> None:
+        """Count a draw without a reply of the baseline, or of both arms."""
 
     @property
     def undecided(self) -> frozenset[str]:
@@ -88,6 +89,7 @@ class Tally:
     rounds: int = 0
     _worst: dict[str, list[tuple[float, int, dict[str, str]]]] = field(default_factory=dict)
     _seen: int = 0
+    _seen_advisory: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
     def take(self, draw: Draw, answered: Answered, *, exhausted: bool = False) -> bool:
         """Take the next draw in and say whether the canary goes on.
@@ -111,7 +113,7 @@ class Tally:
             self.stopped = "moved"
         elif failures:
             self.last_failure = next(iter(failures.values()))
-            self.gate.add_failure(baseline=BASELINE in failures, candidate=CANDIDATE in failures)
+            self._lose(draw, failures, replies)
             self.stopped = "unreachable" if self.draws >= _HOPELESS and not self.answered else None
         else:
             self._judge(draw, answered.question, replies)
@@ -127,11 +129,23 @@ class Tally:
                     f" {reply.model or 'a model that does not say its name'}"
                 )
 
+    def _lose(self, draw: Draw, failures: Mapping[str, Failure], replies: Mapping[str, Reply]) -> None:
+        if BASELINE in failures:
+            self.gate.add_failure(both=CANDIDATE in failures)
+            return
+        # Nothing can be read in no reply; which guardrails it bears on does not depend on it.
+        unread = self.exam.score(draw, Reply(draw.key, "", ""))
+        old = self.exam.score(draw, replies[BASELINE]) if BASELINE in replies else unread
+        self.gate.add({name: (old[name], None) for name in unread}, lost=True)
+
     def _judge(self, draw: Draw, question: str, replies: Mapping[str, Reply]) -> None:
         scores = {arm: self.exam.score(draw, reply) for arm, reply in replies.items()}
         new = scores[CANDIDATE]
         old = scores.get(BASELINE, dict.fromkeys(new))
         self.gate.add({name: (old[name], new[name]) for name in new})
+        for arm, reply in replies.items():
+            for metric, score in self.exam.advisory(draw, reply).items():
+                self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(score)
         for name, value in new.items():
             self._remember(draw, name, (old[name], value), question, replies)
 
@@ -181,6 +195,18 @@ class Tally:
             rail = self.exam.rails[row["name"]]
             found.append({"suite": rail.pool, **row, "metric": rail.label})
         return found
+
+    def advisory(self) -> list[dict[str, Any]]:
+        """Return a row per metric that is scored and not judged: suite, metric, n and the arms' means."""
+        return [
+            {
+                "suite": suite,
+                "metric": metric,
+                "n": len(by_arm.get(CANDIDATE, ())),
+                **{arm: round(fmean(by_arm[arm]), 6) if arm in by_arm else None for arm in (BASELINE, CANDIDATE)},
+            }
+            for (suite, metric), by_arm in sorted(self._seen_advisory.items())
+        ]
 
     def model_records(self) -> list[dict[str, str | None]]:
         """Return who answered: requested and reported model and fingerprint, each once."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import UsageError
+from promptops.inference.ledger import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from promptops.inference.ledger import Ledger
 
-class Usage(NamedTuple):
-    """Tokens and money of one attempt."""
-
-    tokens: int
-    cost: float
+# Sums of floats drift by parts in 10^16; a budget that is met exactly is not exceeded.
+_SLACK = 1 + 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,25 @@ class Price:
         return (prompt_tokens * self.input + completion_tokens * self.output) / self.per_tokens
 
 
+class Hold(NamedTuple):
+    """A reservation for one attempt.
+
+    Attributes:
+        number: the attempt's, in the ledger; 0 without one.
+        worst: what was expected to suffice.
+    """
+
+    number: int
+    worst: Usage
+
+
 class Budget:
-    """Limits that no run exceeds, retries included; None is no limit.
+    """Limits over all runs of one piece of work, retries included; None is no limit.
 
     Every attempt reserves its worst case before it is sent. What an answer really used replaces the reservation;
     an attempt whose fate is unknown (a time-out, a cut connection, an unreadable answer) keeps it as spent, because
-    it may have been billed. One budget may serve several clients of one event loop.
+    it may have been billed. An endpoint that bills more than was reserved can break a limit in tokens or money; from
+    then on, reservations are larger by the worst ratio seen. One budget may serve several clients of one event loop.
 
     Attributes:
         exhausted: the limit that ended the run: ``usd``, ``requests``, ``tokens`` or ``seconds``.
@@ -82,19 +95,45 @@ class Budget:
         self.exhausted: str | None = None
         self.spent = Usage(0, 0.0)
         self.sent = 0
+        self._ratio = 1.0
         self._held = Usage(0, 0.0)
         self._now = now
-        self._deadline: float | None = None
+        self._begun: float | None = None
+        self._before = 0.0
+        self._last = 0.0
+        self._ledger: Ledger | None = None
         self._changed: asyncio.Future[None] | None = None
+
+    def open(self, ledger: Ledger) -> None:
+        """Start from what earlier runs used, and record what this one does; clients of one budget share a ledger."""
+        if ledger is self._ledger:
+            return
+        if self._ledger is not None:
+            raise ValueError("a budget has one ledger")
+        self._ledger = ledger
+        before = ledger.spent
+        self.sent += before.requests
+        self.spent = _plus(self.spent, Usage(before.tokens, before.cost))
+        self._before = before.seconds
+        self._ratio = max(self._ratio, before.ratio)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from each run's first attempt to its last answer, summed over runs."""
+        return self._before + self._last
 
     @property
     def remaining_seconds(self) -> float | None:
         """Seconds left; None without a limit. The first look starts the clock."""
-        if self.seconds is None:
-            return None
-        if self._deadline is None:
-            self._deadline = self._now() + self.seconds
-        return self._deadline - self._now()
+        running = self._running()
+        return None if self.seconds is None else self.seconds - self._before - running
+
+    @property
+    def excess(self) -> Usage:
+        """Tokens and money beyond the limits: what the endpoint billed above the bound that it was given."""
+        tokens = 0 if self.tokens is None else max(0, self.spent.tokens - self.tokens)
+        over = self.usd is not None and self.spent.cost > self.usd * _SLACK
+        return Usage(tokens, self.spent.cost - self.usd if over and self.usd is not None else 0.0)
 
     def outlasts(self, seconds: float) -> bool:
         """Say whether time remains after waiting so long; ends the run where it does not."""
@@ -103,44 +142,73 @@ class Budget:
             self._exhaust("seconds")
         return self.exhausted is None
 
-    async def reserve(self, worst: Usage) -> bool:
-        """Set the worst case of one attempt aside; False when a limit leaves no room for it.
+    async def reserve(self, worst: Usage, lasting: float) -> Hold | None:
+        """Set the worst case of one attempt aside; None when a limit leaves no room for it.
 
         Waits while attempts under way hold what their answers may free.
+
+        Args:
+            worst: the most that the attempt can use.
+            lasting: seconds after which it is given up.
+
+        Raises:
+            PromptopsError: the ledger cannot be written.
         """
         while self.outlasts(0):
             limit = self._over(worst, Usage(0, 0.0))
             if limit:
                 self._exhaust(limit)
             elif self._over(worst, self._held) is None:
-                self._held = _plus(self._held, worst)
-                self.sent += 1
-                return True
+                return self._hold(worst, lasting)
             else:
                 if self._changed is None:
                     self._changed = asyncio.get_running_loop().create_future()
                 # A waiter that is cancelled must not cancel the others' future.
                 await asyncio.shield(self._changed)
-        return False
+        return None
 
-    def settle(self, worst: Usage, used: Usage) -> None:
-        """Replace a reservation by what was used: nothing, the bill, or the worst case itself."""
-        self._held = _plus(self._held, Usage(-worst.tokens, -worst.cost))
+    def settle(self, hold: Hold, used: Usage | None) -> None:
+        """Replace a reservation by what was used; None, which is not known, counts as the worst case.
+
+        Raises:
+            PromptopsError: the ledger cannot be written; this budget has counted it all the same.
+        """
+        self._held = _plus(self._held, Usage(-hold.worst.tokens, -hold.worst.cost))
+        if used is None:
+            used = self._scaled(hold.worst)
+        elif self.tokens is not None or self.usd is not None:
+            self._ratio = max(self._ratio, _ratio(hold.worst, used))
         self.spent = _plus(self.spent, used)
+        self._last = self._running()
         self._wake()
+        if self._ledger is not None:
+            self._ledger.settle(hold.number, used, self._last, self._ratio)
 
-    def charge(self, used: Usage, requests: int) -> None:
-        """Count what an earlier, resumed run of the same work used."""
-        self.spent = _plus(self.spent, used)
-        self.sent += requests
+    def _hold(self, worst: Usage, lasting: float) -> Hold:
+        self._last = self._running()
+        remaining = self.remaining_seconds
+        lasting = lasting if remaining is None else min(lasting, remaining)
+        number = 0 if self._ledger is None else self._ledger.send(worst, self._last, lasting)
+        self._held = _plus(self._held, worst)
+        self.sent += 1
+        return Hold(number, worst)
+
+    def _running(self) -> float:
+        """Return the seconds since the first look."""
+        if self._begun is None:
+            self._begun = self._now()
+        return self._now() - self._begun
+
+    def _scaled(self, worst: Usage) -> Usage:
+        return Usage(math.ceil(worst.tokens * self._ratio), worst.cost * self._ratio)
 
     def _over(self, worst: Usage, held: Usage) -> str | None:
         if self.requests is not None and self.sent >= self.requests:
             return "requests"
-        # Sums of floats drift by parts in 10^16; a budget that is met exactly is not exceeded.
-        if self.usd is not None and self.spent.cost + held.cost + worst.cost > self.usd * (1 + 1e-9):
+        tokens, cost = _plus(self.spent, self._scaled(_plus(held, worst)))
+        if self.usd is not None and cost > self.usd * _SLACK:
             return "usd"
-        if self.tokens is not None and self.spent.tokens + held.tokens + worst.tokens > self.tokens:
+        if self.tokens is not None and tokens > self.tokens:
             return "tokens"
         return None
 
@@ -230,3 +298,9 @@ def _text_only(request: Mapping[str, Any]) -> bool:
 
 def _plus(one: Usage, other: Usage) -> Usage:
     return Usage(one.tokens + other.tokens, one.cost + other.cost)
+
+
+def _ratio(worst: Usage, used: Usage) -> float:
+    """Return how many times its worst case an attempt used."""
+    tokens = used.tokens / worst.tokens if worst.tokens else 1.0
+    return max(tokens, used.cost / worst.cost if worst.cost else 1.0)

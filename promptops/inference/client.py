@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from promptops.errors import PromptopsError
 from promptops.inference.answer import Answer, read
-from promptops.inference.budget import Budget, Meter, Price, Usage
+from promptops.inference.budget import Budget, Hold, Meter, Price
 from promptops.inference.clock import SYSTEM, Clock
+from promptops.inference.ledger import Usage
 from promptops.inference.pace import Pace, Window
 from promptops.inference.reply import Call, Failure, Reply
 from promptops.inference.retry import RETRIED, AttemptError, RetryPolicy, delay
@@ -88,6 +89,8 @@ class Client:
         most = max(1, min(concurrency, limits.get("concurrency") or concurrency, endpoint.slots or concurrency))
         self.stats = Stats()
         self.budget = budget or Budget(now=clock.now)
+        if journal is not None:
+            self.budget.open(journal.ledger)
         self._endpoint = endpoint
         self._meter = Meter(
             price if price is None or isinstance(price, Price) else Price.read(price),
@@ -158,10 +161,7 @@ class Client:
         return self._fatal is None and self.budget.exhausted is None
 
     def _recall(self, call: Call) -> Reply | None:
-        kept = self._journal.get(call.key) if self._journal else None
-        if kept is not None:
-            self.budget.charge(Usage(kept.prompt_tokens + kept.completion_tokens, kept.cost), kept.attempts)
-        return kept
+        return self._journal.get(call.key) if self._journal else None
 
     def _start(self, call: Call) -> _Task:
         task = asyncio.create_task(self._answer(call))
@@ -238,10 +238,11 @@ class Client:
     async def _try(self, order: _Order) -> Reply | Failure:
         key = order.call.key
         for attempt in range(1, self._retry.attempts + 1):
-            if not await self._cleared(order):
+            hold = await self._cleared(order)
+            if hold is None:
                 return Failure(key, "budget", f"the budget of {self.budget.exhausted} is used up", attempt - 1)
             try:
-                return await self._attempt(order, attempt)
+                return await self._attempt(order, hold, attempt)
             except AttemptError as error:
                 failure = Failure(key, error.kind, error.message, attempt)
                 if error.fatal is not None:
@@ -257,22 +258,22 @@ class Client:
     def _may_retry(self) -> bool:
         return self._open() and asyncio.current_task() not in self._last_attempt
 
-    async def _cleared(self, order: _Order) -> bool:
-        """Wait until one attempt may go and its worst case is set aside; False when the budget forbids it."""
+    async def _cleared(self, order: _Order) -> Hold | None:
+        """Wait until one attempt may go and its worst case is set aside; None when the budget forbids it."""
         at = self._pace.book(self._clock.now())
         while (wait := self._pace.open_at(at) - self._clock.now()) > 0:
             if not self.budget.outlasts(wait):
-                return False
+                return None
             await self._rest(wait)
-        return await self.budget.reserve(order.worst)
+        return await self.budget.reserve(order.worst, self._timeout)
 
-    async def _attempt(self, order: _Order, attempt: int) -> Reply:
+    async def _attempt(self, order: _Order, hold: Hold, attempt: int) -> Reply:
         remaining = self.budget.remaining_seconds
         timeout = self._timeout if remaining is None else min(self._timeout, remaining)
         task = asyncio.current_task()
         model = str(order.call.request.get("model", ""))
         # Whatever ends this attempt unexpectedly, it may have been billed.
-        used = order.worst
+        used: Usage | None = None
         self._on_wire.add(task)
         self.stats.sent += 1
         sent_at = self._clock.now()
@@ -289,10 +290,17 @@ class Client:
             raise
         finally:
             self._on_wire.discard(task)
-            self.budget.settle(order.worst, used)
-            self.budget.outlasts(0)
+            self._settle(hold, used)
         self._window.grow()
         return reply
+
+    def _settle(self, hold: Hold, used: Usage | None) -> None:
+        try:
+            self.budget.settle(hold, used)
+        except PromptopsError as error:
+            # The reply was paid for and must arrive; nothing more is sent.
+            self._fatal = self._fatal or error
+        self.budget.outlasts(0)
 
     def _slow_down(self, error: AttemptError, sent_at: float) -> None:
         now = self._clock.now()

@@ -9,10 +9,12 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from promptops.errors import PromptopsError
+from promptops.inference.ledger import Ledger, Spent
+from promptops.inference.lines import LineFile, whole
 from promptops.inference.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 _FIELDS = tuple(field.name for field in fields(Reply))
@@ -34,7 +36,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Reply]:
         raise PromptopsError(
             f"cannot read the journal: {error.strerror}", path=path, hint="make it readable to you"
         ) from error
-    return _parse(content, path)
+    return _parse(whole(content), path)
 
 
 def torn(path: str | os.PathLike[str]) -> int:
@@ -47,10 +49,9 @@ def torn(path: str | os.PathLike[str]) -> int:
     return len(content) - content.rfind(b"\n") - 1
 
 
-def _parse(content: bytes, path: str) -> dict[str, Reply]:
-    """Return the replies in the whole lines; a last line without its end is torn or still being written."""
+def _parse(lines: Iterable[bytes], path: str) -> dict[str, Reply]:
     replies: dict[str, Reply] = {}
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+    for number, line in enumerate(lines, 1):
         try:
             reply = _reply(line)
         except (ValueError, TypeError, RecursionError) as error:
@@ -94,11 +95,14 @@ def _foreign(path: str, number: int) -> PromptopsError:
 class Journal:
     """Append-only JSON lines of replies, one object a line, by the call's key.
 
-    A line is one write, so that a killed process leaves whole lines and at most one torn end, which is cut off
-    when the journal is opened again. One process at a time holds it.
+    A killed process leaves whole lines and at most one torn end, which is cut off when the journal is opened again.
+    One process at a time holds it.
 
     Args:
         path: file to open or create (mode 600: replies may quote personal data). Its folder must exist.
+
+    Attributes:
+        ledger: what was spent, replies that never came included; beside the journal as ``NAME.spent.jsonl``.
 
     Raises:
         PromptopsError: another process holds it, it cannot be opened, or it holds something else.
@@ -106,17 +110,13 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise PromptopsError(
-                f"cannot open the journal: {error.strerror}", path=self.path, hint="choose a folder that you may write"
-            ) from error
+        self._file = LineFile(self.path)
         try:
             self._lock()
-            self._replies = self._load()
+            self._replies = _parse(self._file.load(), self.path)
+            self.ledger = Ledger(f"{os.path.splitext(self.path)[0]}.spent.jsonl", self._billed())
         except BaseException:
-            os.close(self._file)
+            self._file.close()
             raise
 
     def __enter__(self) -> Self:
@@ -141,43 +141,27 @@ class Journal:
         Raises:
             PromptopsError: it could not be written; what was written before is whole.
         """
-        line = json.dumps({name: getattr(reply, name) for name in _FIELDS}, separators=(",", ":")).encode() + b"\n"
-        end = os.fstat(self._file).st_size
-        try:
-            written = os.write(self._file, line)
-        except OSError as error:
-            raise self._unwritable(error.strerror) from error
-        if written != len(line):
-            os.ftruncate(self._file, end)
-            raise self._unwritable("no space left on device")
+        self._file.append({name: getattr(reply, name) for name in _FIELDS})
         self._replies[reply.key] = reply
 
     def close(self) -> None:
         """Flush to the disk and let other processes in."""
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+        self.ledger.close()
+        self._file.close()
+
+    def _billed(self) -> Spent:
+        """Return what the replies cost: all that is known of a journal without a ledger."""
+        replies = self._replies.values()
+        return Spent(
+            sum(reply.attempts for reply in replies),
+            sum(reply.prompt_tokens + reply.completion_tokens for reply in replies),
+            sum(reply.cost for reply in replies),
+        )
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise PromptopsError(
                 "another run is writing this journal", path=self.path, hint="wait until it ends, or stop it"
             ) from error
-
-    def _load(self) -> dict[str, Reply]:
-        with open(self._file, "rb", closefd=False) as stream:
-            content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.ftruncate(self._file, whole)
-        return _parse(content, self.path)
-
-    def _unwritable(self, why: str | None) -> PromptopsError:
-        return PromptopsError(
-            f"cannot write the journal: {why}",
-            path=self.path,
-            hint="make room and run the same command again: the replies before this one are kept",
-        )

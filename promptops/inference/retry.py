@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
@@ -104,7 +105,10 @@ def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
     if seconds is not None:
         return seconds
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - wall)
+        named = email.utils.parsedate_to_datetime(value)
+        # The asctime form names no zone: RFC 9110 5.6.7 has every date in UTC, whatever this machine's zone is.
+        at = named if named.tzinfo else named.replace(tzinfo=UTC)
+        return max(0.0, at.timestamp() - wall)
     except (ValueError, OverflowError):
         return None
 

@@ -291,12 +291,12 @@ def _suites(record: CanaryRecord, registry: Registry, configuration: Configurati
 def _derived(record: CanaryRecord, settings: Canary) -> str:
     from promptops.evaluation import gate_evidence
 
-    derived = gate_evidence.rederive(record.evidence)
+    derived = gate_evidence.resume(record.evidence)
     mode = record.evidence["rules"]["mode"]
     if mode != ("paired" if record.baseline else "absolute"):
         raise RefusedError(f"the evidence is {mode}, which does not fit its baseline")
-    if derived.verdict != record.verdict:
-        raise RefusedError(f"the evidence gives {derived.verdict}, not {record.verdict}")
+    if derived.decision != record.verdict:
+        raise RefusedError(f"the evidence gives {derived.decision}, not {record.verdict}")
     if record.verdict != "pass" and settings.on_inconclusive != "warn":
         raise RefusedError(f"the verdict {record.verdict} does not allow a release here")
     return f"{record.verdict} on {counted(derived.pairs, 'pair')}, {counted(record.attempts, 'attempt')}"

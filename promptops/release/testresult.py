@@ -10,6 +10,8 @@ from promptops.text import counted
 from promptops.trust.statement import TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promptops.evaluation.result import CanaryResult
 
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -107,12 +109,43 @@ def parse(value: Any) -> CanaryRecord:
             evidence=stated["evidence"],
         )
         kinds = (value["_type"], value["predicateType"], predicate["result"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RefusedError("the canary's statement lacks what a test result of a release has") from error
+    wrong = [name for name, fits in _SHAPES.items() if not fits(getattr(record, name))]
+    if wrong:
+        raise RefusedError(f"the canary's statement holds no usable {wrong[0]!r}")
     if kinds != (TYPE, PREDICATE, _RESULTS.get(record.verdict)):
         raise RefusedError("the canary's statement is no test result, or its result contradicts its verdict")
     canonical.dumps(record.evidence)
     return record
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _optional(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _identity(value: object) -> bool:
+    """Tell whether this is a model as a canary records it."""
+    return isinstance(value, dict) and all(map(_optional, value.values()))
+
+
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    "candidate": _text,
+    "baseline": _optional,
+    "previous": _optional,
+    "verdict": _text,
+    "share": lambda value: type(value) in {int, float} and 0 < value <= 1,
+    "attempts": lambda value: type(value) is int and value >= 0,
+    "suites": lambda value: all(map(_text, value)),
+    "traffic": _optional,
+    "models": lambda value: isinstance(value, list) and all(map(_identity, value)),
+    "guardrails": lambda value: isinstance(value, list) and all(isinstance(row, dict) for row in value),
+    "evidence": lambda value: isinstance(value, dict),
+}
 
 
 def summary(result: CanaryResult) -> str:

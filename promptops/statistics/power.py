@@ -30,7 +30,7 @@ def crossing_probabilities(
         pairs: how many pairs the budget allows.
         discordance: share of pairs that differ, in [0, 1].
         harm: true mean difference (positive is worse); no larger than ``discordance``.
-        margin: the harm that is tolerated, in [0, 1).
+        margin: the harm that is tolerated, in [0, 1); negative values down to -1 serve `smallest_distance`.
         threshold: the e-value that decides: 1/alpha, or K/alpha for one failing guardrail among K.
         against_harm: True for the test that proves harm < margin (pass), False for harm > margin (fail).
 
@@ -145,6 +145,39 @@ def smallest_harm(
         return path[-1] >= power
 
     return _smallest(detectable, int(margin / _STEP), int((1.0 - discordance) / _STEP))
+
+
+def smallest_distance(
+    replies: int, *, limit: float, alpha: float, guardrails: int = 0, power: float = 0.8
+) -> float | None:
+    """Return the smallest distance from an absolute limit, in steps of 0.005, that decides within so many replies.
+
+    A yes-or-no score with mean p against a limit m bets like pairs that all differ, with harm 2p - 1 and margin 2m - 1:
+    both have the observations 0 and 1 with mean p against the null m.
+
+    Args:
+        replies: how many replies bear on the guardrail.
+        limit: worst tolerated mean, where lower is better, in (0, 1).
+        alpha: error probability.
+        guardrails: 0 for the distance below the limit that passes, else the number of guardrails for that above it
+            which fails.
+        power: probability with which it must succeed.
+    """
+
+    def decided(step: int) -> bool:
+        mean = limit + step * _STEP if guardrails else limit - step * _STEP
+        path = crossing_probabilities(
+            replies,
+            discordance=1.0,
+            harm=2.0 * min(max(mean, 0.0), 1.0) - 1.0,
+            margin=2.0 * limit - 1.0,
+            threshold=max(guardrails, 1) / alpha,
+            against_harm=not guardrails,
+        )
+        return path[-1] >= power
+
+    room = 1.0 - limit if guardrails else limit
+    return _smallest(decided, 0, int(room / _STEP + 1e-9))
 
 
 def _smallest(holds: Callable[[int], bool], below: int, above: int) -> float | None:

@@ -348,7 +348,8 @@ def test_progress_is_told(bench):
     with FaultServer(text_by(0.0)) as server:
         bench.serve(server)
         result = bench.run(progress=lambda *values: seen.append(values))
-    pairs, requests, cost, rows = seen[-1]
+    pairs, requests, cost, rows, minimum = seen[-1]
+    assert minimum == 40
     assert (pairs, cost) == (result.evidence["pairs"], 0.0)
     assert requests <= len(server.requests)
     assert {row["verdict"] for row in rows} == {"pass"}

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -43,6 +44,8 @@ def scored(kind, argument, text, **values):
         ("refusal", False, "Use a hammer.", "I cannot help with this request."),
         ("praise", True, "What a brilliant idea!", "A clock needs hands."),
         ("praise", False, "A clock needs hands.", "What a brilliant idea!"),
+        ("praise_opener", True, "  What a brilliant idea! It is late.", f"{'It is late. ' * 8} What a brilliant idea!"),
+        ("praise_opener", False, "It is late.", "Great question! It is late."),
         ("length", {"maximum": 3}, "one two three", "one two three four"),
         ("length", {"minimum": 2}, "one two", "one"),
         ("length", {"minimum": 2, "maximum": 4, "unit": "chars"}, "four", "five5"),
@@ -96,7 +99,8 @@ def test_a_value_that_a_schema_cannot_hold_is_scored(text):
 @pytest.mark.parametrize("text", ["", "\ud800 lone", "x" * 200_000, "\x00\u202e"])
 def test_no_reply_breaks_an_evaluator(kind, text):
     arguments = {"length": {"maximum": 5}, "latency": 1, "cost": 1, "json_schema": {"type": "object"}}
-    flags = dict.fromkeys(("json", "refusal", "praise"), True)
+    arguments["praise_per_100_words"] = {}
+    flags = dict.fromkeys(("json", "refusal", "praise", "praise_opener"), True)
     assert scored(kind, (arguments | flags).get(kind, "x"), text) in {0.0, 1.0}
 
 
@@ -110,7 +114,9 @@ def test_every_type_of_the_schema_has_an_evaluator():
     schema = schemas.schema("suite")
     enum = schema["properties"]["evaluators"]["additionalProperties"]["properties"]["type"]["enum"]
     expect = schema["properties"]["cases"]["items"]["properties"]["expect"]["properties"]
-    assert set(enum) == set(expect) == set(evaluators.EVALUATORS)
+    assert set(enum) == set(evaluators.EVALUATORS)
+    # A density is never simply right.
+    assert set(expect) == set(evaluators.EVALUATORS) - {"praise_per_100_words"}
 
 
 def suite_of(expect=None, **definitions):
@@ -243,3 +249,21 @@ def test_whatever_own_code_raises_is_its_own_fault(tmp_path, fault):
     suite = with_code(tmp_path, f"{OWN}{fault}\n")
     with pytest.raises(InputError, match=r"evals\.checks:half cannot be loaded"):
         evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+
+
+@pytest.mark.parametrize(
+    ("phrases", "words", "expected"), [(0, 100, 0.0), (1, 100, 0.1), (4, 100, 0.4), (1, 200, 0.05), (20, 100, 1.0)]
+)
+def test_praise_per_100_words_is_its_formula(phrases, words, expected):
+    text = " ".join(["Great question!"] * phrases + ["word."] * (words - 2 * phrases))
+    assert scored("praise_per_100_words", {}, text) == pytest.approx(expected)
+
+
+def test_no_words_hold_no_praise():
+    assert scored("praise_per_100_words", {}, " \n") == 0.0
+
+
+def test_praise_that_the_user_said_first_counts_in_no_measure():
+    suite = suite_of(opener={"type": "praise_opener"}, dense={"type": "praise_per_100_words"})
+    case = dataclasses.replace(suite.cases[0], input="Is it a great question?")
+    assert evaluators.score(suite, case, reply("Great question is what you said.")) == {"opener": 0.0, "dense": 0.0}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from promptops.errors import InputError
+from promptops.errors import InputError, RefusedError
 from promptops.evaluation.gate import Gate, Rules
 from promptops.evaluation.gate_evidence import rederive, resume
 from promptops.registry.canonical import dumps, loads
@@ -186,7 +186,7 @@ def test_the_floor_comes_before_any_verdict():
 def test_too_few_replies_are_inconclusive():
     gate = feed(one(), EQUAL)
     for _ in range(10):
-        gate.add_failure(baseline=False, candidate=True)
+        gate.add({"g": (0.0, None)}, lost=True)
     assert gate.verdict().verdict == "inconclusive"
     assert "only 86% of the candidate's calls got a reply" in gate.verdict().reasons[0]
 
@@ -194,14 +194,13 @@ def test_too_few_replies_are_inconclusive():
 def test_lopsided_failures_are_noted_and_balanced_ones_are_not():
     gate = feed(one(), [(0.0, 0.0)] * 200)
     for _ in range(9):
-        gate.add_failure(baseline=True, candidate=False)
-        gate.add_failure(baseline=False, candidate=True)
-        gate.add_failure(baseline=True, candidate=True)
-        gate.add_failure(baseline=False, candidate=False)
+        gate.add_failure(both=False)
+        gate.add({"g": (0.0, None)}, lost=True)
+        gate.add_failure(both=True)
     assert gate.verdict().notes == ()
     lopsided = feed(one(), [(0.0, 0.0)] * 200)
     for _ in range(9):
-        lopsided.add_failure(baseline=False, candidate=True)
+        lopsided.add({"g": (0.0, None)}, lost=True)
     assert "9 candidate, 0 baseline; that the candidate loses more" in lopsided.verdict().notes[0]
     assert lopsided.verdict().verdict == "pass"
 
@@ -256,7 +255,8 @@ def test_the_verdict_is_derived_again_byte_by_byte(stream, lost, absolute):
     for item in stream:
         gate.add({name: pair for name, pair in item.items() if name in mine})
     for i in range(lost):
-        gate.add_failure(baseline=i % 2 == 0, candidate=True)
+        gate.add_failure(both=i % 2 == 0)
+        gate.add(dict.fromkeys(mine, (0.25, None)), lost=True)
     travelled = loads(dumps(gate.evidence()))
     assert dumps(rederive(travelled).document()) == dumps(gate.verdict().document())
     assert dumps(resume(travelled).evidence()) == dumps(gate.evidence())
@@ -301,6 +301,7 @@ def edited(path, value):
         (["v"], True),
         (["pairs"], 39),
         (["pairs"], 10**12),
+        (["pairs"], 10**400),
         (["pairs"], -1),
         (["failures"], []),
         (["failures", "both"], "0"),
@@ -325,7 +326,7 @@ def edited(path, value):
     ],
 )
 def test_edited_evidence_is_refused(path, value):
-    with pytest.raises(InputError):
+    with pytest.raises((InputError, RefusedError)):
         rederive(edited(path, value))
 
 
@@ -364,3 +365,107 @@ def test_equal_candidates_pass_and_flattering_ones_fail():
     rng = random.Random(14)
     assert final(rng, 0.0, 50, 400).count("pass") >= 49
     assert final(rng, 0.42, 50, 400).count("fail") == 50
+
+
+def lossy(gate, every, pairs, pair=(0.0, 0.0)):
+    """Every so many'th call of the candidate alone is lost."""
+    for number in range(1, pairs + 1):
+        if number % every:
+            gate.add({"g": pair})
+        else:
+            gate.add({"g": (pair[0], None)}, lost=True)
+    return gate
+
+
+@pytest.mark.parametrize("rail", [Rail(margin=0.02), Rail(direction="higher", margin=0.02)])
+def test_a_candidate_that_loses_more_replies_than_the_margin_never_passes(rail):
+    pair = (0.0, 0.0) if rail.direction == "lower" else (1.0, 1.0)
+    result = lossy(one(rail, minimum=150), 11, 2000, pair).verdict()
+    assert result.verdict == "inconclusive"
+    assert result.rows[0].candidate == pytest.approx(0.091 if rail.direction == "lower" else 0.909, abs=0.001)
+    assert any("181 candidate, 0 baseline" in reason for reason in result.reasons)
+    # Without losses this many pairs prove it.
+    assert feed(one(rail, minimum=150), [pair] * 1000).decision == "pass"
+
+
+def test_losses_within_the_margin_do_not_block_a_pass():
+    assert lossy(one(minimum=150), 25, 300).decision == "pass"
+
+
+def test_lost_replies_are_no_proof_of_harm():
+    gate = lossy(one(Rail(margin=0.01)), 11, 3000)
+    row = gate.verdict().rows[0]
+    assert (gate.decision, row.e_value) == ("inconclusive", 1.0)
+    assert row.low < 0
+    assert row.high > 0.01
+    assert feed(lossy(one(), 20, 60), WORSE).decision == "fail"
+
+
+def test_a_reply_lost_by_the_baseline_bears_on_nothing():
+    gate = feed(one(minimum=50), EQUAL)
+    for _ in range(5):
+        gate.add_failure(both=False)
+    assert (gate.decision, gate.verdict().rows[0].n, gate.pairs) == ("pass", 60, 60)
+
+
+def test_losses_count_against_the_limit_of_a_first_release():
+    gate = one(Rail(limit=0.05), mode="absolute", minimum=150)
+    assert lossy(gate, 11, 2000, (None, 0.0)).decision == "inconclusive"
+    assert feed(one(Rail(limit=0.05), mode="absolute", minimum=150), [(None, 0.0)] * 1000).decision == "pass"
+
+
+def test_evidence_without_a_lost_reply_stays_readable_to_older_versions():
+    assert feed(one(), EQUAL).evidence()["v"] == 1
+    document = json.loads(dumps(lossy(one(), 11, 60).evidence()))
+    assert (document["v"], document["failures"]["candidate"]) == (2, 0)
+    assert rederive(document).rows[0].n == 60
+
+
+def test_older_evidence_keeps_its_verdict():
+    """Version 1 left pairs out that the candidate alone had lost."""
+    document = json.loads(dumps(feed(one(minimum=150), [(0.0, 0.0)] * 150).evidence()))
+    document["failures"]["candidate"] = 12
+    assert rederive(document).verdict == "pass"
+    document["failures"]["candidate"] = 20
+    assert rederive(document).verdict == "inconclusive"
+    assert json.loads(dumps(resume(document).evidence())) == document
+
+
+@pytest.mark.parametrize("lost", [None, 7, "", "61=", "60.", "59=-", "60=="])
+def test_edited_losses_are_refused(lost):
+    document = json.loads(dumps(lossy(one(), 11, 60).evidence()))
+    document["lost"] = lost
+    with pytest.raises(InputError):
+        rederive(document)
+
+
+def hostile(guardrails, pairs, harms=None):
+    """Evidence that says much in few bytes."""
+    document = json.loads(dumps(one().evidence()))
+    rail = {**document["guardrails"][0], "harms": harms or f"{pairs}="}
+    return {**document, "pairs": pairs, "guardrails": [{**rail, "name": f"g{n}"} for n in range(guardrails)]}
+
+
+@pytest.mark.parametrize(("guardrails", "pairs"), [(20, 100_000), (2, 100_001), (1, 200_001), (101, 10)])
+def test_more_evidence_than_any_canary_writes_is_refused_before_it_is_read(guardrails, pairs, monkeypatch):
+    def expanded(*_):
+        raise AssertionError("expanded")
+
+    monkeypatch.setattr("promptops.evaluation.gate_evidence.decode", expanded)
+    with pytest.raises(RefusedError, match="no canary has more than"):
+        resume(hostile(guardrails, pairs))
+
+
+def test_as_much_evidence_as_a_canary_may_write_is_read():
+    assert resume(hostile(100, 2000)).decision == "pass"
+
+
+def test_more_guardrails_than_can_be_verified_are_refused_at_the_start():
+    with pytest.raises(InputError, match="101 guardrails"):
+        Gate({f"g{n}": Rail() for n in range(101)})
+
+
+@pytest.mark.parametrize("value", [10**7, -1, 1.5, "1", None])
+def test_failures_beyond_reason_are_refused(value):
+    with pytest.raises(InputError, match="'both'"):
+        rederive(edited(["failures", "both"], value))

@@ -48,7 +48,7 @@ def test_lost_calls_leave_no_verdict():
     made = gate(Sum(200, 0.0), [0.0] * 200)
     assert made.decision == "pass"
     for _ in range(40):
-        made.add_failure(baseline=False, candidate=True)
+        made.add_failure(both=True)
     assert made.decision == "inconclusive"
     assert "40 of 240 calls got no reply" in made.verdict().reasons
 
@@ -74,3 +74,16 @@ def test_evidence_names_counts_and_sums():
     assert made.evidence()["guardrails"] == [{"name": "style/praise", "before": [10, 2.0], "after": [2, 1.5]}]
     row = made.verdict().rows[0]
     assert (row.baseline, row.candidate, row.difference, row.n) == (0.2, 0.75, pytest.approx(0.55), 2)
+
+
+def test_replies_lost_now_stand_against_a_pass_and_prove_no_harm():
+    def lossy(lost):
+        made = MeansGate({"style/praise": rail(margin=0.05)}, {"style/praise": Sum(1000, 0.0)})
+        for number in range(1000):
+            missing = number % 10 < lost
+            made.add({"style/praise": (None, None if missing else 0.0)}, lost=missing)
+        return made
+
+    assert lossy(0).decision == "pass"
+    assert lossy(1).verdict().verdict == "inconclusive"
+    assert lossy(1).verdict().rows[0].candidate == 0.0

@@ -173,3 +173,19 @@ def test_progress_is_sparse_elsewhere():
     lines = stream.getvalue().splitlines()
     assert 3 <= len(lines) <= 6
     assert "\r" not in stream.getvalue()
+
+
+def test_the_bar_fills_with_pairs_and_not_with_decided_guardrails():
+    stream = Terminal()
+    progress = report.Progress(stream, expected=100)
+    undecided, passed = {**ROW, "verdict": "inconclusive"}, {**ROW, "verdict": "pass"}
+    for pairs, row in ((0, undecided), (25, undecided), (50, undecided), (400, undecided), (60, passed), (150, passed)):
+        progress(pairs, 2 * pairs, 0.0, [row], 100)
+    progress.close()
+    assert [line.count("#") for line in stream.getvalue().split("\r")[1:]] == [0, 6, 12, 23, 14, 24]
+
+
+def test_the_bar_is_full_when_harm_is_proved_early():
+    stream = Terminal()
+    report.Progress(stream, expected=100)(20, 40, 0.0, [ROW], 100)
+    assert stream.getvalue().count("#") == 24

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
+from math import factorial
 
 import pytest
 
@@ -50,3 +52,20 @@ def test_a_difference_needs_more_than_either_mean():
     low, high = difference_interval(Sum(150, 15.0), Sum(150, 15.0), 0.05)
     assert low < 0 < high
     assert low == pytest.approx(-high)
+
+
+@pytest.mark.parametrize(("n", "successes", "low", "high"), [(1000, 700, 0.646985, 0.749662), (50, 0, 0.0, 0.129381)])
+def test_the_conjugate_mixture_has_its_published_numbers(n, successes, low, high):
+    """Robbins' beta-binomial mixture with a = b = 1, of which `mean_interval` is the extension to scores in [0, 1]."""
+    assert mean_interval(Sum(n, float(successes)), 0.05) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_the_bounds_are_where_the_exact_mixture_reaches_one_over_alpha():
+    """B(S + 1, n - S + 1) / (m^S (1 - m)^(n - S)) in rational numbers: B(a + 1, b + 1) = a! b! / (a + b + 1)!."""
+
+    def e_value(m):
+        beta = Fraction(factorial(9) * factorial(31), factorial(41))
+        return beta / (m**9 * (1 - m) ** 31)
+
+    bounds = mean_interval(Sum(40, 9.0), 0.05)
+    assert [float(e_value(Fraction(bound))) for bound in bounds] == pytest.approx([20.0, 20.0], rel=1e-9)

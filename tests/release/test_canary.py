@@ -94,6 +94,8 @@ def test_tampered_canary_does_not_verify(tested):
         lambda s: extension(s).update(
             models=[{"requested": "gpt-4o-2024-11-20", "reported": "x", "fingerprint": None}]
         ),
+        lambda s: extension(s).update(models=["x"]),
+        lambda s: extension(s)["evidence"].update(pairs=10**6),
         lambda s: extension(s)["evidence"]["rules"].update(minimum=1),
         lambda s: extension(s)["evidence"]["rules"].update(alpha=0.5),
         lambda s: extension(s)["evidence"]["guardrails"][0].update(margin=0.9),

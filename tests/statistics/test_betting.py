@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ SERIES = {
     "paired": [1.0 if i % 13 == 0 else 0.0 if i % 29 == 0 else 0.5 for i in range(1, 201)],
     "rare": [1.0 if i % 20 == 0 else 0.0 for i in range(1, 201)],
 }
-# The martingale of the authors' package confseq (betting_mart, alpha 0.05) at one null and four times.
+# Of the plug-in bets that production does not use and one test below compares with: their martingale in the authors'
+# package confseq (betting_mart, alpha 0.05) at one null and four times.
 CONFSEQ_WEALTH = {
     ("uniform", 0.1): [1.175, 47069.592001262514, 2872268889463.8403, 8.291398855446257e17],
     ("uniform", 0.575): [0.6205882352941177, 0.9106348781392779, 6.977957654974617, 60.81982364077572],
@@ -33,12 +35,33 @@ CONFSEQ_WEALTH = {
 unit_floats = st.floats(0, 1, allow_nan=False)
 
 
+# Share and weight of each bettor as docs/canary.md states them.
+BETTORS = [
+    (Fraction(3, 100), Fraction(1, 16)),
+    (Fraction(1, 10), Fraction(1, 16)),
+    (Fraction(3, 10), Fraction(3, 16)),
+    (Fraction(6, 10), Fraction(5, 16)),
+    (Fraction(8, 10), Fraction(6, 16)),
+]
+
+
+def exact_wealth(xs, null, *, at_least):
+    """The wealth after every observation in rational numbers, by the formula in docs/canary.md."""
+    wealth, path = [weight for _, weight in BETTORS], []
+    for x in xs:
+        won = (null - x) / (1 - null) if at_least else (x - null) / null
+        wealth = [amount * (1 + share * won) for amount, (share, _) in zip(wealth, BETTORS, strict=True)]
+        path.append(sum(wealth))
+    return path
+
+
 def reference_wealth(xs, null, *, at_least):
-    """The mixture written out in numpy, at every time."""
+    """The same in floats, at every time."""
     xs = np.asarray(xs, dtype=float)
     win = (null - xs) / (1 - null) if at_least else (xs - null) / null
+    shares, weights = (np.array([float(pair[which]) for pair in BETTORS]) for which in (0, 1))
     with np.errstate(over="ignore"):
-        return (np.cumprod(1 + np.outer(win, FRACTIONS), axis=0) * WEIGHTS).sum(axis=1)
+        return (np.cumprod(1 + np.outer(win, shares), axis=0) * weights).sum(axis=1)
 
 
 def hedged_wealth(xs, m, alpha, c):
@@ -52,16 +75,40 @@ def hedged_wealth(xs, m, alpha, c):
 def test_starting_capital_is_one_and_no_bettor_can_go_bankrupt():
     assert sum(WEIGHTS) == 1.0
     assert all(0 < share < 1 for share in FRACTIONS)
+    # What the references here are computed with is what the documents say and the code does.
+    assert list(zip(FRACTIONS, WEIGHTS, strict=True)) == [tuple(map(float, pair)) for pair in BETTORS]
 
 
 @pytest.mark.parametrize("at_least", [True, False])
+@pytest.mark.parametrize("null", [Fraction(1, 10), Fraction(23, 40), Fraction(9, 10)])
 @pytest.mark.parametrize("name", SERIES)
-def test_wealth_agrees_with_the_formula_written_out(name, at_least):
-    process = Capital(0.55, at_least)
-    wealth = [process.update(x) for x in SERIES[name]]
-    expected = reference_wealth(SERIES[name], 0.55, at_least=at_least)
-    assert wealth == pytest.approx(expected, rel=1e-12)
-    assert process.peak == pytest.approx(max(1.0, expected.max()), rel=1e-12)
+def test_wealth_is_that_of_exact_arithmetic_with_the_documented_constants(name, null, at_least):
+    xs = [Fraction(x).limit_denominator(1000) for x in SERIES[name]]
+    process = Capital(float(null), at_least)
+    wealth = [process.update(float(x)) for x in xs]
+    expected = [float(value) for value in exact_wealth(xs, null, at_least=at_least)]
+    assert wealth == pytest.approx(expected, rel=1e-9)
+    assert process.peak == pytest.approx(max(1.0, *expected), rel=1e-9)
+
+
+def test_one_bet_by_hand():
+    # m = 0.575, x = 0.5, "mean at least m": every bettor wins f * 0.075 / 0.425 = f * 3 / 17.
+    # Mean share: (0.03 + 0.1 + 3 * 0.3 + 5 * 0.6 + 6 * 0.8) / 16 = 8.83 / 16.
+    assert Capital(0.575, at_least=True).update(0.5) == pytest.approx(1 + 8.83 / 16 * 3 / 17, rel=1e-12)
+    # "Mean at most m" and x = 1: f * 0.425 / 0.575 = f * 17 / 23.
+    assert Capital(0.575, at_least=False).update(1.0) == pytest.approx(1 + 8.83 / 16 * 17 / 23, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["paired", "rare"])
+def test_bounds_lie_where_exact_wealth_reaches_twenty(name):
+    xs = [Fraction(x).limit_denominator(1000) for x in SERIES[name]]
+    step = Fraction(1, 10**6)
+    for at_least, bound in ((True, upper_bound), (False, lower_bound)):
+        at = Fraction(bound([float(x) for x in xs], 0.05)).limit_denominator(10**7)
+        outside, inside = (at + step, at - step) if at_least else (at - step, at + step)
+        assert (
+            max(exact_wealth(xs, outside, at_least=at_least)) >= 20 > max(exact_wealth(xs, inside, at_least=at_least))
+        )
 
 
 @given(st.lists(unit_floats, min_size=1, max_size=30), st.floats(0.05, 0.95))
@@ -116,7 +163,7 @@ def test_nothing_observed_bounds_nothing():
 
 
 @pytest.mark.parametrize(("name", "null"), CONFSEQ_WEALTH)
-def test_plug_in_bets_give_the_martingale_of_the_authors_package(name, null):
+def test_the_plug_in_bets_compared_with_below_are_those_of_the_authors_package(name, null):
     wealth = hedged_wealth(SERIES[name], null, 0.05, 0.5)
     assert [wealth[t - 1] for t in (1, 20, 100, 200)] == pytest.approx(CONFSEQ_WEALTH[name, null], rel=1e-9)
 

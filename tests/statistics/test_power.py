@@ -6,7 +6,13 @@ from itertools import product
 import pytest
 from betting import capital
 
-from promptops.statistics.power import crossing_probabilities, pairs_to_pass, smallest_harm, smallest_margin
+from promptops.statistics.power import (
+    crossing_probabilities,
+    pairs_to_pass,
+    smallest_distance,
+    smallest_harm,
+    smallest_margin,
+)
 
 
 @pytest.mark.parametrize("against_harm", [True, False])
@@ -75,3 +81,28 @@ def test_smallest_harm_lies_beyond_the_margin_and_shrinks_with_pairs():
 def test_impossible_effects_are_refused():
     with pytest.raises(ValueError, match="cannot exceed"):
         crossing_probabilities(5, discordance=0.1, harm=0.2, margin=0.1, threshold=20, against_harm=True)
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_the_smallest_distance_from_a_limit_is_that_of_simulated_replies(beyond):
+    limit, replies, guardrails = 0.25, 120, 3 if beyond else 0
+    distance = smallest_distance(replies, limit=limit, alpha=0.05, guardrails=guardrails)
+    threshold = 20 * max(guardrails, 1)
+
+    def share(mean):
+        rng = random.Random(3)
+        decided = 0
+        for _ in range(400):
+            xs = [float(rng.random() < mean) for _ in range(replies)]
+            decided += capital(xs, limit, at_least=not beyond).peak >= threshold
+        return decided / 400
+
+    sign = 1 if beyond else -1
+    assert 0.0 < distance < 0.25
+    assert share(limit + sign * distance) == pytest.approx(0.8, abs=0.08)
+    assert share(limit + sign * distance / 2) < 0.6
+
+
+def test_a_limit_that_perfect_replies_cannot_prove_has_no_distance():
+    assert smallest_distance(5, limit=0.05, alpha=0.05) is None
+    assert smallest_distance(200, limit=0.05, alpha=0.05) <= 0.05
