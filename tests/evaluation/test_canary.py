@@ -11,6 +11,7 @@ from promptops.errors import InputError, PromptopsError
 from promptops.evaluation.gate_evidence import rederive
 from promptops.inference import client
 from promptops.inference.retry import RetryPolicy as Policy
+from promptops.repo.source import WorktreeSource
 
 
 @pytest.fixture
@@ -340,7 +341,8 @@ def test_python_evaluators_run_for_trusted_suites_only(bench):
         bench.serve(server)
         with pytest.raises(PromptopsError, match="not allowed here"):
             bench.run(suites_by_name={"tone": tone})
-        assert bench.run(suites_by_name={"tone": tone}, trusted=["tone"]).verdict == "fail"
+        code = WorktreeSource(str(bench.repo.root)).read
+        assert bench.run(suites_by_name={"tone": tone}, trusted=["tone"], code=code).verdict == "fail"
 
 
 def test_progress_is_told(bench):
