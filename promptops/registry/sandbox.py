@@ -165,7 +165,7 @@ class _Rewriter(NodeTransformer):
         node.iter = _through(node.iter, "_counted")
         return node
 
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
         if not isinstance(node.node, nodes.Getattr):
             return node
@@ -174,20 +174,20 @@ class _Rewriter(NodeTransformer):
             node.node.node, "_method", arguments, node.kwargs, node.dyn_args, node.dyn_kwargs, lineno=node.lineno
         )
 
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
         node.expr = _through(node.expr, "_walked")
         for operand in node.ops:
             operand.expr = _through(operand.expr, "_walked")
         return node
 
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
         for pair in node.items:
             pair.key = _through(pair.key, "_walked")
         return node
 
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
             node.node = _through(node.node, "_sliced")
