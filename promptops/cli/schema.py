@@ -6,6 +6,7 @@ import os
 
 import click
 
+from promptops import atomic
 from promptops.registry import data, schemas
 
 
@@ -45,6 +46,6 @@ def _write(folder: str, names: list[str]) -> list[str]:
     os.makedirs(folder, exist_ok=True)
     paths = [os.path.join(folder, name + schemas.SUFFIX) for name in names]
     for name, path in zip(names, paths, strict=True):
-        with open(path, "wb") as file:
-            file.write(_text(name))
+        # A link is kept, and what it leads to is written.
+        atomic.write(os.path.realpath(path), _text(name), durable=False)
     return paths
