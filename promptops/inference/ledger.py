@@ -136,17 +136,18 @@ class _Reader:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "run" in line:
-            self._run, self._last, self._open = float(line["run"]), 0.0, {}
-            self._spent = Spent(*(kind(line[name]) for name, kind in _KINDS.items()))
+            self._run, self._last, self._open = _number(line["run"]), 0.0, {}
+            requests, tokens, *others = (_number(line[name]) for name in Spent._fields)
+            self._spent = Spent(int(requests), int(tokens), *others)
             return
-        usage = Usage(int(line["tokens"]), float(line["cost"]))
-        self._last = max(self._last, float(line["at"]))
+        usage, at = Usage(int(_number(line["tokens"])), _number(line["cost"])), _number(line["at"])
+        self._last = max(self._last, at)
         if "sent" in line:
-            self._open[int(line["sent"])] = usage, float(line["at"]) + float(line["lasting"])
+            self._open[line["sent"]] = usage, at + _number(line["lasting"])
             self._spent = self._spent._replace(requests=self._spent.requests + 1)
         else:
-            del self._open[int(line["settled"])]
-            self._spent = _added(self._spent, usage)._replace(ratio=float(line["ratio"]))
+            del self._open[line["settled"]]
+            self._spent = _added(self._spent, usage)._replace(ratio=_number(line["ratio"]))
 
     def _elapsed(self, now: float) -> float:
         if not self._open or self._run is None:
@@ -155,13 +156,11 @@ class _Reader:
         return max(self._last, min(given_up, now - self._run))
 
 
-_KINDS: dict[str, Callable[[Any], Any]] = {
-    "requests": int,
-    "tokens": int,
-    "cost": float,
-    "seconds": float,
-    "ratio": float,
-}
+def _number(value: object) -> float:
+    # False for NaN and infinity too.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e300:
+        raise TypeError("no count and no amount")
+    return value
 
 
 def _added(spent: Spent, used: Usage) -> Spent:

@@ -172,7 +172,9 @@ def test_a_torn_end_is_cut_off_and_a_foreign_line_is_pointed_at(tmp_path):
         with Journal(tmp_path / "j") as journal:
             assert journal.ledger.spent[:2] == (2, 30)
         assert path.read_bytes() == content
-    for line in (b"[]", b"7", b"{}", b'{"settled": 77, "at": 1, "tokens": 1, "cost": 0, "ratio": 1}', b"no json"):
+    sent = b'{"sent": 9, "at": 1, "lasting": 1, "tokens": %s, "cost": 0}'
+    foreign = [b"[]", b"7", b"{}", b"no json", b'{"settled": 77, "at": 1, "tokens": 1, "cost": 0, "ratio": 1}']
+    for line in [*foreign, sent % b'"1"', sent % b"-1", sent % b"NaN", sent % b"true", sent % b"1e999"]:
         path.write_bytes(content + line + b"\n")
         with pytest.raises(PromptopsError, match="no account") as caught:
             Journal(tmp_path / "j")
