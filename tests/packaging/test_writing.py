@@ -16,8 +16,9 @@ ALLOWED = {
     "cli/guard.py": "the null device",
     "repo/preview.py": "a repository in a folder for temporary files",
     "repo/source.py": "opens to read, without waiting for a pipe",
-    "inference/journal.py": "appends lines, and cuts a torn one off",
+    "inference/lines.py": "appends lines, and cuts a torn one off",
     "inference/weights.py": "unpacks into a folder of its own, and renames",
+    "release/seen.py": "the lock beside the file",
     "release/journal.py": "the lock, which holds a number for people",
     "trust/sshsig.py": "files for ssh-keygen that are removed at once",
 }

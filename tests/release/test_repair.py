@@ -147,10 +147,11 @@ def test_a_journal_that_a_run_holds_is_left_alone(clone):
         folder = os.path.join(evidence.default_root(git), "0" * 64)
     os.makedirs(folder)
     with Journal(os.path.join(folder, "replies.jsonl")) as kept:
-        os.write(kept._file, b"half")
+        with open(kept.path, "ab") as file:
+            file.write(b"half")
         (found,) = doctor(clone, "--repair", code=1)
         assert (found["state"], "another run" in found["detail"]) == ("broken", True)
-        assert os.fstat(kept._file).st_size == 4
+        assert os.path.getsize(kept.path) == 4
 
 
 def test_our_unfinished_files_go_and_those_of_others_stay(clone, tmp_path):
