@@ -82,6 +82,8 @@ def _reviewed(git: Git) -> Scope | None:
     """Return the pushed change when its remote branch is protected by the policy that is in force there."""
     branch, new = os.environ.get("PRE_COMMIT_REMOTE_BRANCH"), os.environ.get("PRE_COMMIT_TO_REF")
     old = os.environ.get("PRE_COMMIT_FROM_REF")
+    # Where there is no repository, nothing is clean.
+    _ = git.common_dir
     if not branch or not new or not old or scope.is_deletion(old):
         # Nothing is there yet that could say who must review.
         return None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.checks.finding import Finding
+from promptops.errors import InputError
 
 if TYPE_CHECKING:
     from promptops.checks.history import History, ReleasedModels
@@ -69,6 +70,14 @@ class ChangeSubject(NamedTuple):
     source: Source
     trusted: Source | None
     paths: tuple[str, ...]
+
+
+def exists(source: Source, path: str) -> bool:
+    """Return whether a state has something at ``path``; a link or a submodule, which PO102 reports, is something."""
+    try:
+        return source.read(path) is not None
+    except InputError:
+        return True
 
 
 class Text(NamedTuple):

@@ -22,7 +22,7 @@ _REFRESH_SECONDS = 30
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where to write; default: standard output.")
 @click.option("--root", metavar="DIGEST", help="Digest that the policy's first version must have.")
 @click.option("--watch", is_flag=True, help="Go on, and write again when anything changes.")
-@click.option("--interval", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between looks.")
+@click.option("--interval", type=click.FloatRange(0.1, 86_400), default=5.0, show_default=True, help="Seconds between.")
 def command(environment: str, output: str, root: str | None, *, watch: bool, interval: float) -> int:
     """Write what an environment serves into one JSON file, which applications read with promptops.load.
 
@@ -32,8 +32,10 @@ def command(environment: str, output: str, root: str | None, *, watch: bool, int
     reported and what was written stays.
     """
     from promptops.cli.guard import explained, show
-    from promptops.errors import PromptopsError
+    from promptops.errors import PromptopsError, UsageError
 
+    if interval != interval:  # noqa: PLR0124  only nan, which no range contains or leaves out
+        raise UsageError("an interval is a number of seconds", hint="--interval 5")
     while True:
         try:
             failures = _once(environment, output, root, _REFRESH_SECONDS if watch else 0)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from promptops.repo.git import Git
 
 _LIMIT = 1 << 30
+# What every plan holds, whichever version wrote it.
+_PLAN = {"seed", "share", "traffic", "records"}
 JOURNAL = "replies.jsonl"
 
 
@@ -89,7 +91,11 @@ class Store:
 
     def plan(self) -> dict[str, Any] | None:
         """Return the recorded plan, or None before the first start."""
-        return _read(os.path.join(self.path, "plan.json"))
+        path = os.path.join(self.path, "plan.json")
+        found = _read(path)
+        if found is not None and not found.keys() >= _PLAN:
+            raise PromptopsError("the recorded plan is damaged", path=path, hint="move its folder away to start again")
+        return found
 
     def result(self) -> dict[str, Any] | None:
         """Return the last recorded result, or None."""

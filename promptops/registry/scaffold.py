@@ -107,6 +107,8 @@ def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> 
         raise UsageError(
             f"{name!r} is not a prompt name", hint="lower case letters, digits, - and /; for example support/reply"
         )
+    if model is not None and not _MODEL_NAME.fullmatch(model):
+        raise UsageError(f"{model!r} is not a model name", hint="the name of a file in models/, without .yaml")
     models = sorted(path.removeprefix(MODELS).removesuffix(".yaml") for path in existing if is_model(path))
     if model is None and not models:
         raise UsageError("there is no model yet", hint="promptops new model NAME")

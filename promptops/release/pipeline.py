@@ -207,7 +207,7 @@ def _units(setting: Setting) -> list[list[_Work]]:
         if not work.judgement.satisfied:
             work.outcome.status = "refused"
             work.outcome.reasons = [f"{item.subject}: {item.reason}" for item in work.judgement.missing]
-            work.outcome.hint = "promptops review request, then promptops review approve by somebody else"
+            work.outcome.hint = work.judgement.next_step
     return [works] if options.together and works else [[work] for work in works]
 
 

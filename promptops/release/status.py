@@ -131,4 +131,4 @@ def _judge(git: Git, unreleased: list[tuple[Standing, Configuration]], commit: s
             continue
         one.approved = judged.satisfied
         one.missing = [f"{item.subject}: {item.reason}" for item in judged.missing]
-        one.next = f"promptops release {one.name}" if judged.satisfied else "promptops review request"
+        one.next = f"promptops release {one.name}" if judged.satisfied else judged.next_step

@@ -88,10 +88,12 @@ def push(git: Git, remote: str, updates: list[Update]) -> None:
     fatal = [line for line in said.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
     if rejected:
         reason = next((line for line in rejected if "atomic" not in line), rejected[0]).split("\t")[-1]
-        raise RejectedError(
-            f"{remote} rejected the push: {reason}\n{said}".rstrip(),
-            hint=f"git fetch --tags {remote}; then run the command again",
-        )
+        hint = f"git fetch --tags {remote}; then run the command again"
+        ahead = [item.ref for item in updates if item.ref.startswith("refs/promptops/")]
+        if ahead:
+            # Fetching it forced gives the local decision up, which never counted there.
+            hint = f"take over what {remote} has: git fetch {remote} '+{ahead[0]}:{ahead[0]}'; then decide again"
+        raise RejectedError(f"{remote} rejected the push: {reason}\n{said}".rstrip(), hint=hint)
     cause = (fatal or said.splitlines() or ["git push failed"])[0]
     raise GitError(f"cannot push to {remote}: {cause}", hint=f"git ls-remote {remote}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.errors import RefusedError
+from promptops.errors import PromptopsError, RefusedError
 
 if TYPE_CHECKING:
     from promptops.repo.git import Git
@@ -74,10 +74,18 @@ def tag_payload(git: Git, target: str, kind: str, name: str, message: bytes) -> 
         name: tag name, without ``refs/tags/``.
         message: text, ending in a newline.
     """
-    tagger = git.run("var", "GIT_COMMITTER_IDENT").strip()
+    tagger = _identity(git)
     return b"object %b\ntype %b\ntag %b\ntagger %b\n\n%b" % (
         target.encode(), kind.encode(), name.encode(), tagger, message,
     )  # fmt: skip
+
+
+def _identity(git: Git) -> bytes:
+    done = git.try_run("var", "GIT_COMMITTER_IDENT")
+    if done.returncode:
+        hint = "git config user.name NAME && git config user.email ADDRESS"
+        raise PromptopsError("git does not know who you are", hint=hint)
+    return done.stdout.strip()
 
 
 def write_tag(git: Git, data: bytes) -> str:
@@ -144,7 +152,7 @@ def split_signature(data: bytes) -> tuple[bytes, bytes]:
 
 def commit_payload(git: Git, tree: str, parent: str | None, message: bytes) -> bytes:
     """Return the bytes of an unsigned commit object by the configured committer, ready to be signed."""
-    who = git.run("var", "GIT_COMMITTER_IDENT").strip()
+    who = _identity(git)
     parents = b"parent %b\n" % parent.encode() if parent else b""
     return b"tree %b\n%bauthor %b\ncommitter %b\n\n%b" % (tree.encode(), parents, who, who, message)
 

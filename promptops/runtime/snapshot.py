@@ -187,7 +187,7 @@ def parse(data: bytes) -> dict[str, Any]:
         stated = document.pop("sha256")
         if document["format"] != FORMAT or stated != _checksum(document):
             raise InputError("the file is damaged or of another format")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError("the file is damaged or no snapshot") from error
     return document
 

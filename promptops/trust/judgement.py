@@ -79,6 +79,14 @@ class Judgement(NamedTuple):
         return not self.missing
 
     @property
+    def next_step(self) -> str:
+        """What brings the missing signatures, in words."""
+        asked = all(self.signed[name].requesters for name in (each.name for each in self.subjects))
+        if asked:
+            return "promptops review approve, by somebody else than who asked"
+        return "promptops review request, then promptops review approve by somebody else"
+
+    @property
     def mode(self) -> str:
         """``reviewed``, or ``solo`` where the policy asks for nobody besides the author."""
         return "solo" if self.trust.solo else "reviewed"

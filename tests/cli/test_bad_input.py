@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 from support import MODEL, PROMPT, changed
@@ -198,3 +201,50 @@ def test_a_bare_repository_has_nothing_staged_to_check(registry, tmp_path, args)
 def test_a_day_that_no_calendar_has_is_wrong_usage(registry, day):
     done = registry.cli("check", "--today", day)
     assert (done.code, "is no date" in done.err) == (2, True)
+
+
+def test_a_link_in_place_of_a_model_is_a_finding_beside_the_others(repo):
+    repo.promptops("init", "--solo")
+    repo.git("add", "-A")
+    (repo.root / "models/m.yaml").symlink_to("local.yaml")
+    repo.write("prompts/x.yaml", repo.read("prompts/assistant.yaml").replace("model: local", "model: m"))
+    repo.write("prompts/bad.yaml", "a: [\n")
+    repo.git("add", "-A")
+    report = json.loads(repo.promptops("check", "--json", check=1).stdout)
+    assert {("PO101", "prompts/bad.yaml"), ("PO102", "models/m.yaml")} <= {
+        (each["rule"], each["path"]) for each in report["findings"]
+    }
+
+
+@pytest.mark.parametrize("model", ["local\nowners: [evil]", "", "..", "../../etc/passwd", "-x"])
+def test_a_model_that_no_file_can_have_is_wrong_usage_of_new(repo, model):
+    repo.promptops("init", "--solo")
+    done = repo.promptops("new", "prompt", "q", f"--model={model}", check=2)
+    assert "model name" in done.stderr
+    assert not (repo.root / "prompts/q.yaml").exists()
+
+
+@pytest.mark.parametrize("interval", ["inf", "nan", "0"])
+def test_an_interval_has_an_end(repo, interval):
+    repo.promptops("snapshot", "--env", "prod", "--watch", "--interval", interval, check=2)
+
+
+def test_reviews_of_no_repository_are_not_clean(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "promptops", "check", "--reviewed"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "not inside a git repository" in done.stderr) == (3, True)
+
+
+def test_without_an_identity_nothing_is_decided(repo):
+    repo.promptops("init", "--solo")
+    repo.commit("Start")
+    repo.promptops("release", "--no-canary", "x")
+    config = repo.home / "nobody.gitconfig"
+    config.write_text("[user]\n\tuseConfigOnly = true\n")
+    done = repo.promptops("withdraw", "assistant@1.0.0", "--reason", "x", check=3, GIT_CONFIG_GLOBAL=str(config))
+    assert "git config user.name" in done.stderr

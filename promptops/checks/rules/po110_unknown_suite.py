@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptops.checks.finding import Finding
-from promptops.checks.rule import PromptSubject, Text
+from promptops.checks.rule import PromptSubject, Text, exists
 from promptops.registry.prompt import EVALS
 
 if TYPE_CHECKING:
@@ -25,6 +25,6 @@ def check(subject: PromptSubject) -> Iterator[Finding]:
     prompt = subject.prompt
     for index, suite in enumerate(prompt.evals):
         path = f"{EVALS}{suite}.yaml"
-        if subject.registry.source.read(path) is None:
+        if not exists(subject.registry.source, path):
             place = prompt.document.where(("evals", index))
             yield Finding(prompt.path, *place, ID, f"there is no suite {suite}", f"create {path}, or remove it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptops.checks.finding import Finding
-from promptops.checks.rule import PromptSubject, Text
+from promptops.checks.rule import PromptSubject, Text, exists
 from promptops.registry.prompt import MODELS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check(subject: PromptSubject) -> Iterator[Finding]:
         return
     path = f"{MODELS}{prompt.model}.yaml"
     place = prompt.document.where(("model",))
-    if subject.registry.source.read(path) is None:
+    if not exists(subject.registry.source, path):
         hint = f"create {path}, or: promptops bump --model {prompt.model}=NEW"
         yield Finding(prompt.path, *place, ID, f"there is no model {prompt.model}", hint)
     else:
