@@ -228,6 +228,9 @@ def test_application_needs_the_standard_library_and_jinja2_only(path):
     assert set(own.split()) <= {
         "promptops.errors",
         "promptops.registry",
+        "promptops.registry.language",
+        "promptops.registry.markers",
+        "promptops.registry.meter",
         "promptops.registry.sandbox",
         "promptops.registry.template",
         "promptops.runtime",
