@@ -1,4 +1,4 @@
-"""Templates: the fast path writes what Jinja2 writes, and so does the sandbox where it accepts."""
+"""Templates: the fast path writes what Jinja2 writes, and so does the sandbox where it accepts, but for turn markers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import meta
 from oracle import ViolationError, require
 
 from promptops.errors import InputError, UsageError
-from promptops.registry import template
+from promptops.registry import markers, template
 
 SPLIT = None
 PIECES = tuple(
@@ -24,7 +24,7 @@ PIECES = tuple(
         *["{% import 'a.md' as m %}", "{% macro m() %}", "{% block b %}", "|upper", "|default('x')", "|join(', ')", "|tojson", "|length", "|map('upper')", "|map(attribute='__class__')"],
         *["|groupby('k')", "|attr('x')", "|sort", "|replace('a','b')", "|truncate(5)", "|round", "|string", ".__class__", "['__class__']", ".format(a)", ".items()", "~", "+", "*", "**", "//"],
         *["range(9)", "range(10**9)", "lipsum", "cycler", "joiner", "namespace()", "loop.index", "loop.cycle(1,2)", "not ", " in ", " is defined", " if ", " else ", "[0]", "[1:2]", "(", ")", ","],
-        *["{{ a }}{{ b }}", "{{{ a }}}", "\n%%\n", "# for", "1e999", "9", "''", "true", "...", "$", "<|im_start|>"],
+        *["{{ a }}{{ b }}", "{{{ a }}}", "\n%%\n", "# for", "1e999", "9", "''", "true", "...", "$", "<|im_start|>", "<|im_", "start|>", "<s", ">", "|reverse"],
     ]
 )  # fmt: skip
 VALUES: dict[str, Any] = {
@@ -56,6 +56,8 @@ def target(data: bytes) -> None:
         require(not isinstance(error.__cause__, MemoryError), "a template filled the memory")
         raise
     require(variables == VALUES, "a template changed the values that it was given")
+    written = set(markers.MARKER.findall(text)) | set(markers.MARKER.findall(included))
+    require(written.issuperset(markers.MARKER.findall(mine)), "a turn marker that no template wrote is in the text")
     if template.is_plain(text):
         require(
             shape.variables == meta.find_undeclared_variables(_PLAIN.parse(text)), "the fast path sees other variables"
@@ -79,5 +81,6 @@ def _compare(mine: str, environment: jinja2.Environment, text: str) -> None:
             theirs = environment.from_string(text).render(VALUES)
     except Exception as error:
         raise ViolationError(f"rendered {mine!r:.100}, Jinja2 refuses: {error!r:.100}") from error
-    if mine != theirs:
+    # Jinja2 lets values and expressions write turn markers, and ours lets only the text of a template.
+    if markers.break_markers(mine) != markers.break_markers(theirs):
         raise ViolationError(f"rendered {mine!r:.150}, Jinja2 renders {theirs!r:.150}")

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import InputError, UsageError
-from promptops.registry import canonical, schemas, template
+from promptops.registry import canonical, schemas, template, templates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,14 +56,17 @@ class Configuration(NamedTuple):
             InputError: the template fails on these values, or a variable's schema is not valid.
         """
         values = {name: template.neutral(value) for name, value in self._complete(variables).items()}
-        try:
-            messages = [
-                {**message, "content": template.render(message["content"], values, self.includes)}
-                for message in self.prompt.messages
-            ]
-        except InputError as error:
-            raise InputError(error.message, hint=error.hint, path=self.prompt.path) from error
+        messages = [
+            {**message, "content": self._content(index, message["content"], values)}
+            for index, message in enumerate(self.prompt.messages)
+        ]
         return {**self.arguments(), "messages": messages}
+
+    def _content(self, index: int, text: str, values: Mapping[str, Any]) -> str:
+        try:
+            return template.render(text, values, self.includes)
+        except (InputError, UsageError) as error:
+            raise templates.placed(error, self.prompt, index) from error
 
     def _complete(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         declared = self.prompt.variables

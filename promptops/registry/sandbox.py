@@ -1,36 +1,28 @@
 """The part of Jinja2 that a template may use: it ends soon, fits in memory and gives the same text every time.
 
 Jinja2's own sandbox keeps a template away from Python's internals. It does not bound time or memory, and lets object
-addresses into the text; what could do either is left out here or metered.
+addresses into the text; what could do either is left out here, or rewritten to go through `language`.
 """
 
 from __future__ import annotations
 
-import warnings
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+import math
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from jinja2 import DictLoader, StrictUndefined, Undefined, nodes
-from jinja2.filters import FILTERS
+from jinja2 import DictLoader, StrictUndefined, nodes, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.tests import TESTS
-from jinja2.utils import htmlsafe_json_dumps
 from jinja2.visitor import NodeTransformer
 
 from promptops.errors import InputError
+from promptops.registry.language import METHODS, Language
+from promptops.registry.markers import MARKER
+from promptops.registry.meter import COMPARABLE_BITS
 
 if TYPE_CHECKING:
-    import types
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import jinja2
-
-# Characters that one operator may make.
-MAX_TEXT = 4 << 20
-# Rounds of loops, included files, items of lists that are walked, and text that operators (by the kilobyte) and filters
-# (by 64 characters) work on, together, in one rendering.
-MAX_STEPS = 100_000
-_MAX_RANGE = 10_000
 
 # No macro, block, call or capture: each can double its own output any number of times.
 _ALLOWED = (
@@ -39,165 +31,64 @@ _ALLOWED = (
     nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Call, nodes.If, nodes.For, nodes.Include,
     nodes.Assign, nodes.With,
 )  # fmt: skip
-_TEXT_FILTERS = frozenset({"capitalize", "lower", "string", "title", "trim", "truncate", "upper", "wordcount"})
-# They compare or hash what is in a list; a list that holds one list twice, and so on, has more in it than memory.
-_WALKING_FILTERS = frozenset({"dictsort", "groupby", "list", "max", "min", "sort", "unique"})
-_COMPARING_TESTS = frozenset(
-    {"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le", "in"}
-)
-_FILTERS = (
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last",
-    "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
-    "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
-)  # fmt: skip
-_METHODS = (
-    "capitalize", "count", "cycle", "endswith", "find", "get", "items", "keys", "lower", "lstrip", "removeprefix",
-    "removesuffix", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "values",
-)  # fmt: skip
-
-
-class _Meter:
-    """What one rendering has left to spend."""
-
-    def __init__(self) -> None:
-        self._left = MAX_STEPS
-
-    def spend(self, steps: int = 1) -> None:
-        self._left -= steps
-        if self._left < 0:
-            raise InputError(f"template takes more than {MAX_STEPS:,} steps")
-
-    def text(self, length: int) -> None:
-        """Account for a text of ``length`` characters before it is made."""
-        if length > MAX_TEXT:
-            raise InputError(f"template makes a text of more than {MAX_TEXT:,} characters")
-        self.spend(1 + length // 1024)
-
-    def walked(self, value: Any) -> Any:
-        """Account for everything in ``value`` before all of it is compared or hashed."""
-        if isinstance(value, str):
-            self.text(len(value))
-        stack = [value]
-        while stack:
-            inner = _items(stack.pop())
-            self.spend(len(inner))
-            stack += inner
-        return value
-
-    def listed(self, values: Any) -> Any:
-        """Return ``values``, as a list where it was lazy, accounted for."""
-        return self.walked(values if isinstance(values, (str, list, tuple, dict)) else list(self.counted(values)))
-
-    def printed(self, value: Any) -> Any:
-        """Return a value that has the same text in every process; refuse functions, generators and the like."""
-        stack = [value]
-        while stack:
-            each = stack.pop()
-            if each is not value and isinstance(each, Undefined):
-                # In a list it would be written as a word; this raises its error.
-                str(each)
-            if each is not None and not isinstance(each, (str, int, float, list, tuple, dict, Undefined)):
-                hint = "end the expression with |list or |join(', ')"
-                raise InputError(f"template prints a {type(each).__name__}", hint=hint)
-            inner = _items(each)
-            self.spend(len(inner))
-            stack += inner
-        return value
-
-    def worked_on(self, value: Any) -> Any:
-        """Account for a text that a filter or a method is about to read."""
-        if isinstance(value, str):
-            self.spend(len(value) // 64)
-        return self.printed(value)
-
-    def sliced(self, value: Any) -> Any:
-        """Account for a copy of a part of ``value``."""
-        if isinstance(value, (str, list, tuple)):
-            self.spend(len(value) // 64)
-        return value
-
-    def summed(self, values: Iterable[Any], start: Any = 0) -> Any:
-        numbers = [start, *self.counted(values)]
-        if not all(isinstance(number, (int, float)) for number in numbers):
-            raise InputError("template sums things that are no numbers")
-        return sum(numbers)
-
-    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
-        for value in values:
-            self.spend()
-            yield value
-
-    def joined(self, values: Iterable[Any], separator: str = "") -> str:
-        texts = [str(self.worked_on(value)) for value in self.counted(values)]
-        self.text(sum(map(len, texts)) + len(separator) * len(texts))
-        return str(separator).join(texts)
-
-    def replaced(self, text: Any, old: str, new: str, count: int = -1) -> str:
-        text = str(self.worked_on(text))
-        self.text(len(text) + (text.count(old) if count < 0 else count) * len(new))
-        return str(text.replace(old, new, count))
-
-    def added(self, left: Any, right: Any) -> None:
-        if isinstance(left, str) and isinstance(right, str):
-            self.text(len(left) + len(right))
-        elif isinstance(left, list) and isinstance(right, list):
-            self.spend(len(left) + len(right))
-        elif not all(isinstance(value, (int, float)) for value in (left, right)):
-            raise InputError("template adds things that are neither two numbers, two texts nor two lists")
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value, *value.values()]
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _through(node: Any, name: str) -> nodes.Filter:
-    """Return an expression that passes the value of the expression ``node`` through one of our filters."""
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+# Python compiles no deeper code than about twice this.
+_MAX_DEPTH = 50
+_MAX_LOOPS = 10
 
 
 class _Rewriter(NodeTransformer):
-    """Send loops, calls, comparisons and text operators through the meter."""
+    """Send what takes time or memory through filters of `Language`, and mark the author's own turn markers."""
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  Jinja2 dispatches on this name
+    def visit_TemplateData(self, node: nodes.TemplateData) -> Any:  # noqa: N802  Jinja2 dispatches on these names
+        if MARKER.search(node.data) is None:
+            return node
+        parts: list[nodes.Expr] = []
+        end = 0
+        for match in MARKER.finditer(node.data):
+            parts.append(nodes.TemplateData(node.data[end : match.start()], lineno=node.lineno))
+            parts.append(_filter("_own", nodes.Const(match[0], lineno=node.lineno)))
+            end = match.end()
+        return [*parts, nodes.TemplateData(node.data[end:], lineno=node.lineno)]
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  the same
+        weight = sum(1 for part in node.body for _ in part.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = _through(node.iter, "_counted")
+        node.iter = _filter("_counted", node.iter, nodes.Const(weight))
         return node
 
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the same
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
-        if not isinstance(node.node, nodes.Getattr):
-            return node
-        arguments = [nodes.Const(node.node.attr, lineno=node.lineno), *node.args]
-        return nodes.Filter(
-            node.node.node, "_method", arguments, node.kwargs, node.dyn_args, node.dyn_kwargs, lineno=node.lineno
-        )
+        return _filter("join", nodes.List(node.nodes, lineno=node.lineno))
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
-        node.expr = _through(node.expr, "_walked")
+        node.expr = _filter("_compared", node.expr)
         for operand in node.ops:
-            operand.expr = _through(operand.expr, "_walked")
+            operand.expr = _filter("_searched" if operand.op in {"in", "notin"} else "_compared", operand.expr)
         return node
 
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802  the same
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
-        for pair in node.items:
-            pair.key = _through(pair.key, "_walked")
+        node.key = _filter("_key", node.key)
         return node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
-            node.node = _through(node.node, "_sliced")
-        else:
-            node.arg = _through(node.arg, "_walked")
+            node.node = _filter("_sliced", node.node)
         return node
 
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the same
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the same
         self.generic_visit(node)
-        return _through(nodes.List(node.nodes, lineno=node.lineno), "join")
+        owner: nodes.Expr = nodes.Const(None, lineno=node.lineno)
+        name, args = "_range", node.args
+        if isinstance(node.node, nodes.Getattr):
+            name, owner, args = "_call", node.node.node, [nodes.Const(node.node.attr), *node.args]
+        return nodes.Filter(owner, name, args, node.kwargs, node.dyn_args, node.dyn_kwargs, lineno=node.lineno)
+
+
+def _filter(name: str, value: Any, *args: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(value, name, list(args), [], None, None, lineno=value.lineno)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -207,10 +98,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         files: text of every file that may be included, by name.
     """
 
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        self.meter = _Meter()
+        self.language = Language(self)
+        self._files = files
         super().__init__(
             loader=DictLoader(files),
             undefined=StrictUndefined,
@@ -218,30 +110,32 @@ class Sandbox(ImmutableSandboxedEnvironment):
             autoescape=False,
             keep_trailing_newline=True,
             cache_size=-1,
-            finalize=self.meter.printed,
+            # It takes a context, so nothing is written before the rendering: folded constants would have no provenance.
+            finalize=pass_context(lambda _context, value: self.language.written(value)),
+            # Folding runs a template's code before there is a rendering, and writes infinities as names.
+            optimized=False,
         )
-        meter = self.meter
-        self.filters = {name: FILTERS[name] for name in _FILTERS}
-        self.filters |= {name: _prepared(FILTERS[name], meter.worked_on) for name in _TEXT_FILTERS}
-        self.filters |= {name: _prepared(FILTERS[name], meter.listed) for name in _WALKING_FILTERS}
-        self.filters |= {
-            "_counted": meter.counted,
-            "_method": self._method,
-            "_sliced": meter.sliced,
-            "_walked": meter.walked,
-            "join": meter.joined,
-            "replace": meter.replaced,
-            "sum": meter.summed,
-            "tojson": self._json,
-        }
-        self.tests = TESTS | {name: _comparing(TESTS[name], meter.walked) for name in _COMPARING_TESTS}
+        self.filters.clear()
+        self.filters.update(self.language.filters())
+        self.tests.clear()
+        self.tests.update(self.language.tests())
         self.globals.clear()
-        self.globals["range"] = _bounded_range
 
-    def get_template(self, *args: Any, **options: Any) -> jinja2.Template:
+    def get_template(self, name: Any, *args: Any, **options: Any) -> jinja2.Template:
         """Return a template for one inclusion; includes that include twice would double without end."""
-        self.meter.spend()
-        return super().get_template(*args, **options)
+        self.language.spend()
+        self.language.text(len(self._files.get(name, "")))
+        return super().get_template(name, *args, **options)
+
+    def call_filter(self, name: str, *args: Any, **options: Any) -> Any:
+        """Apply a filter that a template names in a text, as ``map`` does."""
+        if str(name).startswith("_"):
+            raise InputError(f"No filter named {name!r}")
+        return super().call_filter(name, *args, **options)
+
+    def handle_exception(self, source: str | None = None) -> NoReturn:  # noqa: ARG002  Jinja2 names it
+        """Raise the exception that is being handled as it is; its frames tell the line."""
+        raise sys.exc_info()[1] or RuntimeError("no exception is being handled")
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -251,80 +145,72 @@ class Sandbox(ImmutableSandboxedEnvironment):
         tree.set_environment(self)
         return tree
 
-    def _compile(self, source: str, filename: str) -> types.CodeType:
-        with warnings.catch_warnings():
-            # Python warns of `{{ 1[0:2] }}` and the like, in lines of code that nobody wrote; rendering refuses them.
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return super()._compile(source, filename)
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return an item; a key is hashed, so it must be bounded."""
+        self.language.visit()
+        if not isinstance(argument, str):
+            self.language.comparable(argument)
+        if isinstance(obj, dict):
+            # No method stands in for a missing key.
+            return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Return whether a template may read ``attr``: data only, for a method's text is its address in memory."""
-        return super().is_safe_attribute(obj, attr, value) and not callable(value)
+        """Return whether a template may read ``attr``: data only, since the address of a method would be printed."""
+        if callable(value) and not attr.startswith("_"):
+            hint = f"write {attr}() to call it, or name['{attr}'] for a key of that name"
+            raise InputError(f"template uses the method {attr} without a call", hint=hint)
+        return super().is_safe_attribute(obj, attr, value)
 
-    def _method(self, value: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call one of `_METHODS`, which stay within bounds."""
-        found = getattr(value, name, None)
-        if found is None or not super().is_safe_attribute(value, name, found) or not callable(found):
-            # Raises what a template that calls an undefined name gets.
-            return self.undefined(obj=value, name=name)()
-        for each in (value, *args, *kwargs.values()):
-            self.meter.sliced(self.meter.walked(each))
-        return found(*args, **kwargs)
-
-    def _json(self, value: Any) -> str:
-        # As Jinja2 writes it, but for its indent of any width.
-        return str(htmlsafe_json_dumps(self.meter.printed(value), sort_keys=True))
-
-    def wrap_str_format(self, value: Any) -> Any:
-        """Refuse ``str.format``: a width in it fills the memory."""
-        if super().wrap_str_format(value) is not None:
-            raise InputError("template calls format, which is not available")
+    def wrap_str_format(self, value: Any) -> None:
+        """Leave ``str.format`` a method like others, which cannot be used: a width in it fills the memory."""
 
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
         """Return ``left operator right`` where the result stays small."""
-        if operator == "+":
-            self.meter.added(left, right)
-        # Repetition and powers are the cheapest way to exhaust memory.
-        elif not all(isinstance(value, (int, float)) and abs(value) < 1e6 for value in (left, right)):
-            raise InputError(f"template uses {operator} on other things than small numbers")
+        self.language.operated(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
 
-def _prepared(function: Callable[..., Any], prepare: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Return a filter whose value goes through ``prepare`` first; Jinja2 may pass an environment before it."""
-    at = int(hasattr(function, "jinja_pass_arg"))
-
-    @wraps(function)
-    def prepared(*args: Any, **kwargs: Any) -> Any:
-        return function(*args[:at], prepare(args[at]), *args[at + 1 :], **kwargs)
-
-    return prepared
-
-
-def _comparing(function: Any, walked: Callable[[Any], Any]) -> Callable[..., Any]:
-    return lambda value, other: function(walked(value), walked(other))
-
-
 def _restrict(tree: nodes.Template) -> None:
-    for node in tree.find_all(nodes.Node):
-        if isinstance(node, (nodes.Extends, nodes.Import, nodes.FromImport)):
-            raise InputError("template may include files, not extend or import them", line=node.lineno)
-        if not isinstance(node, _ALLOWED):
-            raise InputError(f"template uses {type(node).__name__}, which is not available", line=node.lineno)
-        if isinstance(node, nodes.Call) and not _may_be_called(node.node):
-            raise InputError("template calls something that is not available", line=node.lineno)
-        if isinstance(node, nodes.Filter) and node.name.startswith("_"):
-            raise InputError(f"No filter named {node.name!r}", line=node.lineno)
+    for node, depth, loops in _walk(tree, 0, 0):
+        reason = _refused(node)
+        if depth > _MAX_DEPTH or loops > _MAX_LOOPS:
+            reason = f"is nested too deeply: more than {_MAX_DEPTH} levels, or {_MAX_LOOPS} loops"
+        if reason:
+            raise InputError(f"template {reason}", line=node.lineno)
+
+
+def _walk(node: nodes.Node, depth: int, loops: int) -> Iterator[tuple[nodes.Node, int, int]]:
+    yield node, depth, loops
+    loops += isinstance(node, nodes.For)
+    for child in node.iter_child_nodes():
+        yield from _walk(child, depth + 1, loops)
+
+
+def _refused(node: nodes.Node) -> str:
+    if isinstance(node, (nodes.Extends, nodes.Import, nodes.FromImport)):
+        return "may include files, not extend or import them"
+    if not isinstance(node, _ALLOWED):
+        return f"uses {type(node).__name__}, which is not available"
+    reason = ""
+    if isinstance(node, nodes.Call) and not _may_be_called(node.node):
+        reason = "calls something that is not available"
+    elif isinstance(node, nodes.Filter) and node.name.startswith("_"):
+        reason = f"uses {node.name!r}, which is no filter"
+    # An infinity becomes a name in Python's code, and its compiler is slow with integers whose hashes collide.
+    elif isinstance(node, nodes.Const) and isinstance(node.value, (int, float)) and _too_large(node.value):
+        reason = "has a number that is too large"
+    # Python takes letters for each other that Jinja2 keeps apart.
+    elif isinstance(node, nodes.Name) and not node.name.isascii():
+        reason = f"has a variable {node.name}; names are plain ASCII letters"
+    return reason
+
+
+def _too_large(number: float) -> bool:
+    return number.bit_length() > COMPARABLE_BITS if isinstance(number, int) else math.isinf(number)
 
 
 def _may_be_called(function: nodes.Node) -> bool:
     if isinstance(function, nodes.Name):
         return function.name == "range"
-    return isinstance(function, nodes.Getattr) and function.attr in _METHODS
-
-
-def _bounded_range(*bounds: int) -> range:
-    values = range(*bounds)
-    if len(values) > _MAX_RANGE:
-        raise InputError(f"template loops over more than {_MAX_RANGE:,} numbers")
-    return values
+    return isinstance(function, nodes.Getattr) and function.attr in METHODS

@@ -10,10 +10,12 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from promptops.errors import InputError, UsageError
+from promptops.errors import InputError, PromptopsError, UsageError
+from promptops.registry.markers import MARKER, Own, break_markers, may_hold, neutral
+from promptops.registry.meter import MAX_TEXT, Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import jinja2
 
@@ -44,15 +46,16 @@ _RESERVED = frozenset(
         "kwargs",
     ]
 )
-# Turn markers of common chat formats. Servers that build the raw text of a conversation read them as turns.
-MARKER = re.compile(r"<\|([A-Za-z0-9_ ]{1,40})\|>|<(/?)(start_of_turn|end_of_turn)>|(\[)(/?)INST\]|<<(/?)SYS>>|<(/?)s>")
-# Characters of one rendered message.
-MAX_RENDERED = 4 << 20
-# What a template's own expression raises on the values it was given. Filters of Jinja2 assert, and a folded infinity is
-# a name that nothing defines.
-_FAILED = (
-    TypeError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, NameError, MemoryError,
-)  # fmt: skip
+# More than the length of any.
+_LONGEST_MARKER = 80
+_LONGEST_MESSAGE = 300
+# What a template's own expression raises on the values it was given. Filters of Jinja2 assert.
+_FAILED = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, MemoryError)
+_BY_ATTRIBUTE = frozenset({"groupby", "selectattr", "rejectattr"})
+# Where the names of included files start.
+_FOLDER = "prompts/"
+
+__all__ = ["MARKER", "EscapeError", "Shape", "is_plain", "neutral", "render", "shape"]
 
 
 class EscapeError(InputError):
@@ -60,18 +63,32 @@ class EscapeError(InputError):
 
 
 class Shape(NamedTuple):
-    """What a template refers to: variable names, and the literal names of the files that it includes."""
+    """What a template refers to, and the turn markers that it builds.
+
+    Attributes:
+        variables: names of the variables.
+        includes: literal names of the files that it includes.
+        markers: turn markers that its literal texts make when they are put together, each with its line.
+    """
 
     variables: frozenset[str]
     includes: tuple[str, ...]
+    markers: tuple[tuple[str, int], ...] = ()
+
+
+@lru_cache(maxsize=20_000)
+def _plain(text: str) -> tuple[str, ...] | None:
+    """Return literal texts and names in turn if ``text`` has no construct but ``{{ name }}``, else None."""
+    pieces = _PLAIN.split(_NEWLINE.sub("\n", text))
+    rest = "\0".join(pieces[::2])
+    if "{{" in rest or "{%" in rest or "{#" in rest or not _RESERVED.isdisjoint(pieces[1::2]):
+        return None
+    return tuple(pieces)
 
 
 def is_plain(text: str) -> bool:
     """Return whether ``text`` has no construct but ``{{ name }}``."""
-    rest = _PLAIN.sub("\0", text)
-    if "{{" in rest or "{%" in rest or "{#" in rest:
-        return False
-    return not _RESERVED.intersection(_PLAIN.findall(text))
+    return _plain(text) is not None
 
 
 @lru_cache(maxsize=20_000)
@@ -81,54 +98,80 @@ def shape(text: str) -> Shape:
     Raises:
         InputError: a syntax error (with its line in the template), or an import, extension or computed include.
     """
-    if is_plain(text):
-        return Shape(frozenset(_PLAIN.findall(text)), ())
+    pieces = _plain(text)
+    if pieces is not None:
+        return Shape(frozenset(pieces[1::2]), ())
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     from promptops.registry.sandbox import Sandbox
 
     try:
-        tree = Sandbox({}).parse(text)
-        variables = frozenset(meta.find_undeclared_variables(tree))
+        sandbox = Sandbox({})
+        tree = sandbox.parse(text)
+        seeker = meta.TrackingCodeGenerator(sandbox)
+        # Else it would run what it can of the template, and put the results into the tree.
+        seeker.optimizer = None
+        seeker.visit(tree)
+        variables = frozenset(seeker.undeclared_identifiers)
     except TemplateSyntaxError as error:
         raise InputError(f"template: {error.message}", line=error.lineno) from error
-    except RecursionError as error:
+    except (RecursionError, MemoryError) as error:
         raise InputError("template is nested too deeply") from error
     except ValueError as error:
-        # Python reads no integer of more than 4,300 digits.
-        raise InputError("template: a number has too many digits") from error
+        raise InputError("template has an integer of thousands of digits") from error
     includes: list[str] = []
     for node in tree.find_all(nodes.Include):
         if not isinstance(node.template, nodes.Const) or not isinstance(node.template.value, str):
             raise EscapeError("include needs one literal file name", line=node.lineno)
         includes.append(node.template.value)
-    for attribute in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        name = attribute.attr if isinstance(attribute, nodes.Getattr) else _constant(attribute)
-        if isinstance(name, str) and name.startswith("_"):
-            raise EscapeError(f"template reaches for the attribute {name}", line=attribute.lineno)
-    return Shape(variables, tuple(dict.fromkeys(includes)))
+    for user in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Filter)):
+        for name in _attributes(user):
+            if name.startswith("_"):
+                raise EscapeError(f"template reaches for the attribute {name}", line=user.lineno)
+    return Shape(variables, tuple(dict.fromkeys(includes)), _built(tree))
 
 
-def _constant(item: jinja2.nodes.Node) -> Any:
-    return getattr(getattr(item, "arg", None), "value", "")
+def _attributes(node: jinja2.nodes.Node) -> list[str]:
+    """Return the attributes that a node names in a literal text."""
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.Getattr):
+        return [node.attr]
+    named: list[Any] = [getattr(node, "arg", None)]
+    if isinstance(node, nodes.Filter):
+        # As in `map(attribute='a.b')`, `sort(attribute='a,b')` and `groupby('a')`.
+        named = [keyword.value for keyword in node.kwargs if keyword.key == "attribute"]
+        named += node.args[:1] if node.name in _BY_ATTRIBUTE else []
+    texts = [each.value for each in named if isinstance(each, nodes.Const) and isinstance(each.value, str)]
+    return [name for text in texts for name in re.split("[.,]", text)]
 
 
-def neutral(value: Any) -> Any:
-    """Return a variable's value with turn markers broken by spaces, so that it cannot open a turn of its own.
+def _built(tree: jinja2.nodes.Template) -> tuple[tuple[str, int], ...]:
+    """Return the markers that the literal texts of a template make when they are put together in their order.
 
-    ``<|im_start|>`` becomes ``< |im_start| >``; lists and objects are walked.
+    A variable between two texts parts them. A marker that this overlooks is broken when it is rendered.
     """
-    if isinstance(value, str):
-        return MARKER.sub(lambda match: f"{match[0][0]} {match[0][1:-1]} {match[0][-1]}", value)
-    if isinstance(value, list):
-        return [neutral(item) for item in value]
-    if isinstance(value, dict):
-        return {key: neutral(item) for key, item in value.items()}
-    return value
+    from jinja2 import nodes
+
+    found: dict[str, int] = {}
+    literal = ""
+    for node in tree.find_all((nodes.TemplateData, nodes.Const, nodes.Name)):
+        if isinstance(node, nodes.Name):
+            literal += "\0" if node.ctx == "load" else ""
+        elif isinstance(node, nodes.TemplateData):
+            literal += node.data
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str):
+            literal += node.value
+        end = 0
+        for match in MARKER.finditer(literal):
+            found.setdefault(match[0], node.lineno)
+            end = match.end()
+        literal = literal[end:][-_LONGEST_MARKER:]
+    return tuple(found.items())
 
 
 def render(text: str, variables: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """Render one template.
+    """Render one template; turn markers are broken, but for those that stand in the text of a template itself.
 
     Args:
         text: the template.
@@ -138,22 +181,44 @@ def render(text: str, variables: Mapping[str, Any], files: Mapping[str, str]) ->
     Raises:
         UsageError: a variable is missing.
         InputError: the template fails or its result is larger than 4 MiB.
+
+    Errors carry the line in the template, and the path of the included file when they are in one.
     """
-    if is_plain(text):
-        missing = [name for name in _PLAIN.findall(text) if name not in variables]
-        if missing:
-            raise UsageError(f"variable {missing[0]} is not given", hint=f"--var {missing[0]}=...")
-        return _limited(_PLAIN.sub(lambda match: str(variables[match[1]]), _NEWLINE.sub("\n", text)))
-    return _limited(_render_jinja(text, variables, files))
+    plain = _plain(text)
+    pieces = _render_jinja(text, variables, files) if plain is None else _render_plain(plain, variables)
+    made = "".join(pieces)
+    if may_hold(made):
+        made = break_markers(made, _own(pieces, plain=plain is not None))
+    if len(made) > MAX_TEXT:
+        raise InputError(f"rendered text is larger than {MAX_TEXT:,} characters")
+    return made
 
 
-def _limited(text: str) -> str:
-    if len(text) > MAX_RENDERED:
-        raise InputError(f"rendered text is larger than {MAX_RENDERED:,} characters")
-    return text
+def _own(pieces: Sequence[str], *, plain: bool) -> set[tuple[int, int]]:
+    """Return start and end of the markers that the authors of the templates wrote."""
+    own: set[tuple[int, int]] = set()
+    start = 0
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, Own):
+            own.add((start, start + len(piece)))
+        elif plain and index % 2 == 0 and may_hold(piece):
+            own.update((start + match.start(), start + match.end()) for match in MARKER.finditer(piece))
+        start += len(piece)
+    return own
 
 
-def _render_jinja(text: str, variables: Mapping[str, Any], files: Mapping[str, str]) -> str:
+def _render_plain(pieces: tuple[str, ...], variables: Mapping[str, Any]) -> list[str]:
+    made = list(pieces)
+    for index in range(1, len(made), 2):
+        name = made[index]
+        if name not in variables:
+            raise UsageError(f"variable {name} is not given", hint=f"--var {name}=...")
+        value = variables[name]
+        made[index] = value if type(value) is str else str(Meter().printable(value))
+    return made
+
+
+def _render_jinja(text: str, variables: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
     from jinja2 import TemplateError, UndefinedError
     from jinja2.exceptions import SecurityError
 
@@ -165,16 +230,38 @@ def _render_jinja(text: str, variables: Mapping[str, Any], files: Mapping[str, s
         for part in Sandbox(files).from_string(text).generate(variables):
             size += len(part)
             parts.append(part)
-            if size > MAX_RENDERED:
+            if size > MAX_TEXT:
                 break
-        return "".join(parts)
     except UndefinedError as error:
-        raise UsageError(f"template: {error.message}") from error
+        hint = "give it a value, or write |default('...')"
+        raise _placed(UsageError(f"template: {_short(error)}", hint=hint), error) from error
     except SecurityError as error:
-        raise InputError(f"template leaves its sandbox: {error.message}") from error
+        raise _placed(InputError(f"template leaves its sandbox: {_short(error)}"), error) from error
     except TemplateError as error:
-        raise InputError(f"template: {error.message}", line=getattr(error, "lineno", None)) from error
-    except RecursionError as error:
+        raise _placed(InputError(f"template: {_short(error)}"), error) from error
+    except InputError as error:
+        raise _placed(error, error) from error.__cause__
+    except (RecursionError, SyntaxError) as error:
         raise InputError("template is nested too deeply, or its includes form a circle") from error
     except _FAILED as error:
-        raise InputError(f"template: {type(error).__name__}: {error}") from error
+        hint = "correct the expression, or guard it with {% if %}"
+        raise _placed(InputError(f"template: {type(error).__name__}: {_short(error)}", hint=hint), error) from error
+    return parts
+
+
+def _short(error: Exception) -> str:
+    # Values stand in some messages.
+    return str(error)[:_LONGEST_MESSAGE]
+
+
+def _placed(shown: PromptopsError, error: BaseException) -> PromptopsError:
+    """Return ``shown`` with the innermost place in a template where ``error`` came up."""
+    shown.line = shown.line or getattr(error, "lineno", None)
+    frame = error.__traceback__
+    while frame is not None:
+        found = frame.tb_frame.f_globals.get("__jinja_template__")
+        if found is not None:
+            shown.line = found.get_corresponding_lineno(frame.tb_lineno)
+            shown.path = f"{_FOLDER}{found.name}" if found.name else None
+        frame = frame.tb_next
+    return shown

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from promptops.errors import InputError
+from promptops.errors import InputError, PromptopsError
 from promptops.registry import template
 from promptops.registry.prompt import PROMPTS, is_prompt
 from promptops.registry.yaml import MAX_BYTES
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Read = Callable[[str], bytes | None]
 
 _MAX_INCLUDES = 100
+Failed = TypeVar("Failed", bound=PromptopsError)
 
 
 class Part(NamedTuple):
@@ -42,21 +43,37 @@ class Part(NamedTuple):
 
     def place(self, needle: str = "", line: int = 1) -> tuple[int, int]:
         """Return line and column in the file of ``needle``, or else of the template's line ``line``."""
-        first, column = (1, 1) if self.document is None else self.document.where(self.pointer)
-        data = self.text if self.document is None else self.document.data.decode("utf-8")
-        lines = data.split("\n")
-        if needle:
-            word = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)" if needle.isidentifier() else re.escape(needle))
-            for number in range(first - 1, len(lines)):
-                # A key may be spelt like the variable that its value uses.
-                found = word.search(lines[number], _value_start(lines[number]) if number == first - 1 else 0)
-                if found:
-                    return number + 1, found.start() + 1
-        if self.document is None:
-            return line, 1
-        # Only below a block indicator do lines of the template and of the file run in step.
-        block = re.search(r"[|>][-+0-9]*\s*(#.*)?$", lines[first - 1])
-        return (first + line, 1) if block else (first, column)
+        return _place(self.document, self.text, self.pointer, needle, line)
+
+
+def _place(
+    document: Document | None, text: str, pointer: tuple[str | int, ...], needle: str, line: int
+) -> tuple[int, int]:
+    first, column = (1, 1) if document is None else document.where(pointer)
+    data = text if document is None else document.data.decode("utf-8")
+    lines = data.split("\n")
+    if needle:
+        word = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)" if needle.isidentifier() else re.escape(needle))
+        for number in range(first - 1, len(lines)):
+            # A key may be spelt like the variable that its value uses.
+            found = word.search(lines[number], _value_start(lines[number]) if number == first - 1 else 0)
+            if found:
+                return number + 1, found.start() + 1
+    if document is None:
+        return line, 1
+    # Only below a block indicator do lines of the template and of the file run in step.
+    block = re.search(r"[|>][-+0-9]*\s*(#.*)?$", lines[first - 1])
+    return (first + line, 1) if block else (first, column)
+
+
+def placed(error: Failed, prompt: Prompt, index: int) -> Failed:
+    """Return an error of rendering a prompt's message with the number of the message and its place in the files."""
+    path, line, column = error.path, error.line, None
+    if path is None:
+        text, pointer = prompt.messages[index]["content"], ("messages", index, "content")
+        path, (line, column) = prompt.path, _place(prompt.document, text, pointer, "", error.line or 1)
+    message = f"message {index + 1}: {error.message}"
+    return type(error)(message, hint=error.hint, path=path, line=line, column=column)
 
 
 def _value_start(line: str) -> int:

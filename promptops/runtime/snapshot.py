@@ -71,10 +71,14 @@ class Resolved:
             InputError: the template fails on these values.
         """
         values = {key: template.neutral(value) for key, value in self._complete(variables).items()}
-        messages = [
-            {**message, "content": template.render(message["content"], values, self._includes)}
-            for message in self._messages
-        ]
+        messages = []
+        for index, message in enumerate(self._messages):
+            try:
+                content = template.render(message["content"], values, self._includes)
+            except (InputError, UsageError) as error:
+                place = f"{self.name}, message {index + 1}, line {error.line or 1}"
+                raise type(error)(f"{place}: {error.message}", hint=error.hint, path=error.path) from error
+            messages.append({**message, "content": content})
         return {**self._arguments, "messages": messages}
 
     def _complete(self, variables: dict[str, Any]) -> dict[str, Any]:

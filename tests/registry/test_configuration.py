@@ -277,3 +277,24 @@ def test_a_variables_schema_that_reaches_outside_is_refused_where_it_stands():
     with pytest.raises(InputError, match="variable ticket: the JSON Schema is not valid") as caught:
         changed.render({"ticket": {"a": 1}})
     assert (caught.value.path, caught.value.line) == ("prompts/reply.yaml", 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "line"),
+    [
+        ("|-\n      First line.\n      {{ 1 / ticket|length }}\n", "prompts/reply.yaml", 9),
+        ('"Answer {{ 1 / ticket|length }}"\n', "prompts/reply.yaml", 7),
+        ("\"{% include 'tone.md' %}\"\n", "prompts/tone.md", 2),
+    ],
+)
+def test_a_template_that_fails_says_which_message_and_line(content, path, line):
+    text = (
+        "version: 1.0.0\nmodel: gpt\nvariables: {ticket: {type: string}}\nmessages:\n  - {role: system, content: x}\n"
+        f"  - role: user\n    content: {content}"
+    )
+    prompt = parse_prompt("prompts/reply.yaml", text.encode())
+    broken = build(prompt, BASE.model, {"tone.md": "Be warm.\n{{ 1 / ticket|length }}"})
+    with pytest.raises(InputError, match="message 2: template: ZeroDivisionError") as caught:
+        broken.render({"ticket": ""})
+    assert (caught.value.path, caught.value.line) == (path, line)
+    assert "if" in caught.value.hint

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import jinja2
 import pytest
 from hypothesis import assume, example, given, settings
@@ -239,20 +243,199 @@ def test_includes_that_include_themselves_end():
         template.render("{% include 'a' %}", {}, {"a": "{% include 'a' %}"})
 
 
-@pytest.mark.parametrize(
-    "marker",
-    ["<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|eot_id|>", "<|endoftext|>", "<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "<|assistant|>"],
-)  # fmt: skip
-def test_a_variable_cannot_open_a_turn(marker):
-    for value in (f"hi {marker}system", [marker], {"k": [f"{marker}{marker}"]}):
-        assert marker not in str(template.neutral(value))
-    nested = marker[0] + marker + marker[1:]
-    assert marker not in template.neutral(template.neutral(nested))
-    assert marker not in template.neutral(nested)
+DOUBLED = "".join("{% set s = " + inner + " %}" for inner in ["['xxxxxxxx']", *["[s, s]"] * 60])
+PAIRS = DOUBLED.replace("[", "(").replace("]", ")").replace("('xxxxxxxx')", "('xxxxxxxx',)")
+MAPS = "{% set s = {'k': 'x'} %}" + "{% set s = {'k': s, 'l': s} %}" * 60
+DEEP = "{% set s = [1] %}" + "{% set s = [s] %}" * 2000
+LONG = "{% set s = 'xxxxxxxxxxxxxxxx' %}" + "{% set s = s ~ s %}" * 17
+MANY = "{% set l = range(10000)|list %}"
+ROUNDS = "{% for i in range(9999) %}", "{% endfor %}"
+# Each would take minutes or gigabytes; by the value that they start with.
+COSTLY = {
+    "lists": [
+        DOUBLED + each
+        for each in [
+            *["{{ s }}", "{{ s|string }}", "{{ s|tojson }}", "{{ s ~ 'x' }}", "{{ s|join }}", "{{ s|upper }}", "{{ s|trim }}"],
+            *["{{ s|title }}", "{{ s|wordcount }}", "{{ s is lower }}", "{{ s == a }}", "{{ a in s }}", "{{ s|sort }}"],
+            *["{{ s|groupby(0) }}", "{{ s.count(s) }}", "{{ s|replace('x', 'y') }}", "{{ [s]|select('eq', s)|list }}"],
+            *["{{ s|sum(start=[]) }}", "{{ ['x']|join(s) }}", "{{ {'k': s}|dictsort }}", "{{ s < s }}"],
+        ]
+    ],
+    "tuples": [
+        PAIRS + each
+        for each in [
+            *["{{ {s: 1} }}", "{{ d[s] }}", "{{ d.get(s) }}", "{{ [s]|unique|list }}", "{{ s in d }}", "{{ 'x'.startswith(s) }}"],
+            *["{{ [1]|map(attribute=s)|list }}", "{{ s is filter }}", "{{ s|capitalize }}", "{{ [s]|groupby(s) }}"],
+        ]
+    ],
+    "objects": [MAPS + each for each in ["{{ s }}", "{{ s|tojson }}", "{{ s == s }}", "{{ s|dictsort }}", "{{ s|items|list }}"]],
+    "depth": [DEEP + each for each in ["{{ s }}", "{{ s == [s] }}", "{{ s|tojson }}", "{{ [s]|unique|list }}"]],
+    "texts": [
+        LONG + each
+        for each in [
+            *["{{ s|trim(s) }}", "{{ s.strip(s) }}", "{{ s.split('x')|length }}", "{{ s|list|length }}", "{{ s|title }}"],
+            *["{{ s|replace('x', s) }}", "{{ [" + "s," * 99 + "] }}", "{{ [" + "s," * 99 + "]|join|length }}"],
+            *[each.join(ROUNDS) for each in ["{{ s|upper|length }}", "{{ s == s ~ '' }}", "{% set t = s[1:] %}", "{{ 'y' in s }}"]],
+            *[each.join(ROUNDS) for each in ["{{ s.count('y') }}", "{{ s is lower }}", "{{ s|int }}", "{{ s|wordcount }}"]],
+        ]
+    ],
+    "rounds": [
+        *[MANY + each.join(ROUNDS) for each in ["{{ l|sort|length }}", "{% set m = l|list %}", "{{ l|tojson|length }}"]],
+        *[MANY + each.join(ROUNDS) for each in ["{{ i in l }}", "{{ l|reject('ge', 0)|first|d }}"]],
+        MANY + "{{ [" + "l," * 2000 + "]|sum(start=[]) }}",
+        "{% for j in range(9999) %}" + "{% set x = 1 %}".join(ROUNDS) + "{% endfor %}",
+        ("{% set x = 1 %}" * 3000).join(ROUNDS),
+    ],
+    "numbers": [
+        *["{{ 1|round(3000000, 'floor') }}", "{{ 1|round(-3000000000) }}", "{{ 999999 ** 999999 }}", "{{ 2.5 ** 9999 }}"],
+        "{% set x = 999999 %}" + "{% set x = x * x %}" * 40 + "{{ x }}",
+        *["{{ '%999999999d' is odd }}", "{{ '%999999999d' is even }}", "{{ '%999999999d' is divisibleby(3) }}"],
+        "{{ 1 + " + "9" * 5000 + " }}",
+        "{{ [" + ",".join(str(number * (2**61 - 1)) for number in range(20_000)) + "]|unique|list|length }}",
+    ],
+}  # fmt: skip
+HARNESS = """
+import json, resource, sys
+from promptops.errors import PromptopsError
+from promptops.registry import template
+
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+for text in json.load(sys.stdin):
+    try:
+        template.shape(text)
+        print("rendered", len(template.render(text, {"a": "x", "d": {"k": 1}}, {})))
+    except PromptopsError as error:
+        print("refused, out of memory" if isinstance(error.__cause__, MemoryError) else "refused")
+"""
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_no_template_takes_long_or_fills_the_memory(kind):
+    # The time only ends a test that would never end.
+    done = subprocess.run(
+        [sys.executable, "-c", HARNESS], input=json.dumps(COSTLY[kind]), capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert (done.stdout.split("\n"), done.stderr) == (["refused"] * len(COSTLY[kind]) + [""], "")
 
 
 @pytest.mark.parametrize(
-    "value", ["plain", "a < b | c > d", "<b>bold</b>", "[1]", "x || y", 7, None, 1.5, True, ["a"], {"k": "v"}]
+    "text",
+    [
+        "{{ [question]|map(attribute='x')|list }}",
+        "{{ [question]|groupby('x') }}",
+        "{{ [question]|map(attribute='x')|join(', ') }}",
+        "{{ [question.x] }}",
+        "{{ {'k': question.x} }}",
+        "{{ [[question.x]]|tojson }}",
+        "{{ [question.x]|string }}",
+        "{{ question.x ~ 'a' }}",
+        "{{ 'a' in [question.x] }}",
+    ],
 )
-def test_ordinary_values_are_not_touched(value):
-    assert template.neutral(value) == value
+def test_what_is_undefined_stays_out_of_the_text(text):
+    with pytest.raises(UsageError, match="no attribute 'x'"):
+        template.render(text, {"question": {"y": 1}}, {})
+
+
+def test_what_is_undefined_can_be_asked_for():
+    text = "{{ [q]|map(attribute='x')|select('defined')|list }}{{ q.x is defined }}{{ q.x|default('-') }}{{ q['keys']|d(0) }}"
+    assert template.render(text, {"q": {}}, {}) == "[]False-0"
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("{{ 'nan'|float }} {{ '-inf'|float }}", "nan -inf"),
+        ("{{ 5|upper }}{{ none|lower }}{{ 1.5|string }}{{ x|first|title }}", "5none1.5A"),
+        (
+            "{{ 'a' in x|map('upper') }}{{ 'A' in x|map('upper') }}{{ 3 in range(5) }}{{ 1 < 2 < 3 }}{{ 'k' in d }}",
+            "FalseTrueTrueTrueTrue",
+        ),
+        (
+            "{{ d.get('k') }}{{ d.get('z', 5) }}{{ d.items()|list }}{{ d|dictsort }}{{ x.count('a') }}",
+            "15[('k', 1)][('k', 1)]1",
+        ),
+        (
+            "{{ 'a,b'.split(',') }}{{ ' a '.strip() }}{{ 'abc'[1:] }}{{ x[:1] }}{{ 'abc'|reverse }}",
+            "['a', 'b']abc['a']cba",
+        ),
+        (
+            "{{ [1, 2.5]|sum }}{{ [{'p': 2}]|sum(attribute='p') }}{{ 2 ** 10 }}{{ 7 // 2 }}{{ -7|abs }}{{ 2.567|round(1) }}",
+            "3.521024372.6",
+        ),
+        ("{% for k, v in [{'a': 1}, {'a': 1}]|groupby('a') %}{{ k }}{{ v|length }}{% endfor %}", "12"),
+        (
+            "{{ [{'a': 1}, {'a': 2}]|selectattr('a', 'gt', 1)|list }}{{ [3, 1]|sort }}{{ [1, 1]|unique|list }}",
+            "[{'a': 2}][1, 3][1]",
+        ),
+        ("{% for i in x %}{{ loop.cycle('p', 'q') }}{{ loop.length }}{{ loop.last }}{% endfor %}", "p1True"),
+        (
+            "{{ none|map('upper')|list }}{{ 7 is odd }}{{ {'b': 1, 'a': 2}|tojson }}{{ x|truncate(5) }}",
+            '[]True{"a": 2, "b": 1}[\'a\']',
+        ),
+    ],
+)
+def test_the_language_keeps_its_meaning(text, made):
+    variables = {"x": ["a"], "d": {"k": 1}}
+    assert template.render(text, variables, {}) == made == vanilla(text, variables)
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda n: "{% if 1 %}" * n + "{% endif %}" * n,
+        lambda n: "{% for i in [1] %}" * n + "{% endfor %}" * n,
+        lambda n: "{% with x = 1 %}" * n + "{% endwith %}" * n,
+        lambda n: "{{ " + "1 + " * n + "1 }}",
+        lambda n: "{{ " + "not " * n + "1 }}",
+        lambda n: "{{ " + "[" * n + "1" + "]" * n + " }}",
+        lambda n: "{{ " + "{'k': " * n + "1" + "}" * n + " }}",
+        lambda n: "{{ 'a'" + "|upper" * n + " }}",
+        lambda n: "{{ " + "(1 == " * n + "1" + ")" * n + " }}",
+        lambda n: "{{ " + "(1 if 1 else " * n + "1" + ")" * n + " }}",
+        lambda n: "{{ 'a'" + "[0:]" * n + " }}",
+        lambda n: "{{ 'a'" + ".upper()" * n + " }}",
+        lambda n: "{{ 1" + " is defined" * n + " }}",
+    ],
+)
+def test_what_is_accepted_is_not_too_deep_to_compile(nest):
+    def accepted(depth):
+        try:
+            template.shape(nest(depth))
+        except InputError:
+            return False
+        return True
+
+    depth = max(filter(accepted, range(1, 60)))
+    assert depth < 59
+    template.render(nest(depth), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("one\n{{ 1 / 0 }}", None, 2),
+        ("one\n\n{% for i in range(3) %}\n{{ i }}{{ missing.x }}{% endfor %}", None, 4),
+        ("one\n{% include 'a.md' %}", "prompts/a.md", 3),
+        ("\n\n{{ ['a'.upper] }}", None, 3),
+        ("\n{{ 'x' * 99999 }}\n", None, 2),
+    ],
+)
+def test_an_error_names_its_line_and_file(text, path, line):
+    with pytest.raises(PromptopsError) as caught:
+        template.render(text, {}, {"a.md": "a\nb\n{{ 'x'|int / 0 }}"})
+    assert (caught.value.path, caught.value.line) == (path, line)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["{{ items|map('_own')|first }}", "{{ ['<|im_start|>']|map('_own')|first }}"])
+def test_a_filter_of_our_own_cannot_be_named(text):
+    with pytest.raises(InputError, match="_own"):
+        template.render(text, {"items": ["<s>"]}, {})
+
+
+@pytest.mark.parametrize("value", [10**400, [{"k": {1, 2}}], [object()]])
+def test_a_value_that_no_file_can_hold_is_refused_alike_on_both_paths(value):
+    for text in ("{{ v }}", "{##}{{ v }}"):
+        with pytest.raises(InputError):
+            template.render(text, {"v": value}, {})

@@ -62,6 +62,17 @@ def test_application_sends_what_the_canary_judged(path, configuration, text):
     assert json.dumps(sent) == json.dumps(configuration.render({"ticket": text}))
 
 
+def test_a_template_that_fails_says_which_message_and_line():
+    messages = [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Say\n{{ 1 / ticket|length }}"}]
+    found = snapshot.Resolved(
+        NAME,
+        {"version": "1", "tag": "", "digest": "", "decision": {}, "messages": messages, "includes": {},
+         "variables": {"ticket": {"type": "string"}}, "arguments": {"model": "m"}},
+    )  # fmt: skip
+    with pytest.raises(InputError, match=f"{NAME}, message 2, line 2: template: ZeroDivisionError"):
+        found.render(ticket="")
+
+
 @given(st.text(max_size=20))
 def test_any_text_renders_as_in_the_registry(text):
     message = {"role": "user", "content": "Say {{ ticket }} now"}
@@ -228,6 +239,9 @@ def test_application_needs_the_standard_library_and_jinja2_only(path):
     assert set(own.split()) <= {
         "promptops.errors",
         "promptops.registry",
+        "promptops.registry.language",
+        "promptops.registry.markers",
+        "promptops.registry.meter",
         "promptops.registry.sandbox",
         "promptops.registry.template",
         "promptops.runtime",

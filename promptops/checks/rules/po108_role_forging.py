@@ -9,8 +9,8 @@ from promptops.checks.finding import Finding
 from promptops.checks.rule import File, PromptSubject, Text
 from promptops.errors import InputError
 from promptops.registry import yaml
+from promptops.registry.markers import MARKER, may_hold
 from promptops.registry.prompt import is_prompt
-from promptops.registry.template import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +29,21 @@ TEXT = Text(
         'role: "{{ role }}"                                 # PO108'
     ),
 )
-# One of these stands in every marker, and in a file that holds one; YAML may write any character with a backslash.
-_SIGNS = ("<", "INST]")
-_FILE_SIGNS = (b"<", b"INST]", b"\\")
+# One of these stands in every file that holds a marker; YAML may write any character with a backslash.
+_FILE_SIGNS = (b"<", b"]", "\u2039".encode(), "\uff1c".encode(), b"\\")
 
 
 def check(subject: PromptSubject) -> Iterator[Finding]:
     """Yield a finding for each marker in a message, an included file, a tool or an output schema."""
     hint = "remove the marker; put other turns into messages of their own"
     for part in subject.templates.parts:
-        if not any(sign in part.text for sign in _SIGNS):
-            continue
-        for marker in dict.fromkeys(match[0] for match in MARKER.finditer(part.text)):
+        written = dict.fromkeys(match[0] for match in MARKER.finditer(part.text)) if may_hold(part.text) else {}
+        for marker in written:
             yield Finding(part.path, *part.place(marker), ID, f"turn marker {marker} stands in prompt text", hint)
+        for marker, line in part.shape.markers if part.shape else ():
+            if marker not in written:
+                message = f"the template builds the turn marker {marker}"
+                yield Finding(part.path, *part.place(line=line), ID, message, hint)
     prompt = subject.prompt
     if not any(sign in prompt.document.data for sign in _FILE_SIGNS):
         return

@@ -12,6 +12,10 @@ REPLY = "prompts/reply.yaml"
         "{{ ticket.__class__ }}",
         "{{ ticket['__class__'] }}",
         "{{ ticket._private }}",
+        "{{ [ticket]|map(attribute='__class__')|list }}",
+        "{{ [ticket]|sort(attribute='a,b.__class__') }}",
+        "{{ [ticket]|groupby('a._b') }}",
+        "{{ [ticket]|selectattr('__class__')|list }}",
         "{% include ticket %}",
         "{% include ['a.md', 'b.md'] %}",
         "{% include 'a' ~ '.md' %}",
@@ -26,7 +30,7 @@ def test_finds_in_includes(judge):
     assert judge.places("PO106", **files) == [("prompts/a.md", 2)]
 
 
-@pytest.mark.parametrize("text", ["{{ ticket.subject }}", "{{ ticket | upper }}"])
+@pytest.mark.parametrize("text", ["{{ ticket.subject }}", "{{ ticket | upper }}", "{{ ticket | replace('_', ' ') }}"])
 def test_is_silent(judge, text):
     assert judge(**{REPLY: PROMPT.replace("Answer the ticket.", text).replace("1.0.0", "1.0.1")}) == []
 
