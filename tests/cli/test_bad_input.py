@@ -37,7 +37,7 @@ BAD_PROMPTS = {
         "plain path",
     ),
     "template": (changed(messages='[{role: user, content: "{% if %}"}]'), "template"),
-    "digits": (changed(messages=f'[{{role: user, content: "{{{{ 1 + {"9" * 5000} }}}}"}}]'), "too many digits"),
+    "digits": (changed(messages=f'[{{role: user, content: "{{{{ 1 + {"9" * 5000} }}}}"}}]'), "thousands of digits"),
     "unknown filter": (changed(messages='[{role: user, content: "{{ ticket|nope }}"}]'), "template"),
     "unknown key": (PROMPT + "modle: x\n", "modle"),
 }

@@ -60,9 +60,10 @@ def test_plan_and_result_come_back(tmp_path):
     made = store(tmp_path)
     assert made.plan() is None
     assert made.result() is None
-    made.write_plan({"a": 1})
+    plan = {"seed": "a", "share": 0.05, "traffic": {}, "records": []}
+    made.write_plan(plan)
     made.write_result({"b": "é"})
-    assert (store(tmp_path).plan(), store(tmp_path).result()) == ({"a": 1}, {"b": "é"})
+    assert (store(tmp_path).plan(), store(tmp_path).result()) == (plan, {"b": "é"})
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
@@ -74,7 +75,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
     assert [path.name for path in Path(made.path).iterdir()] == ["result.json"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", ""])
+@pytest.mark.parametrize("content", ["{", "[]", "", "{}"])
 def test_damaged_evidence_is_said_to_be_damaged(tmp_path, content):
     made = store(tmp_path)
     (Path(made.path) / "plan.json").write_text(content)
