@@ -20,6 +20,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,14 @@ from statistics import median, quantiles
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from promptops.evaluation.evaluators import score
-from promptops.evaluation.exam import Exam, Rail
+from promptops.evaluation.exam import Exam, Marks, Rail
 from promptops.evaluation.gate import Gate, Rules
 from promptops.evaluation.runner import in_order
 from promptops.evaluation.sampling import Order
+from promptops.evaluation.scoring import Scorer
 from promptops.evaluation.suite import Suite, parse
 from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
+from promptops.evaluation.transcript import Transcript, single
 from promptops.inference.reply import Failure, Reply
 from promptops.registry import yaml
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 RECORDED = Path(__file__).parent.parent / "tests" / "data" / "recorded" / "smollm2.jsonl.gz"
 SUITES = Path(__file__).parent.parent / "templates" / "evals"
 HONEST, EDIT, FLATTERING = "honest", "honest-edit", "flattering"
-Scores = dict[str, float]
+Scores = Mapping[str, float | None]
 Pool = dict[str, dict[str, dict[str, list[Scores]]]]  # suite -> case -> arm -> scores by replicate
 Rails = dict[str, Rail]  # by "suite/metric"
 MODEL = SimpleNamespace(model=SimpleNamespace(id="recorded", reported_ids=("recorded",)))
@@ -65,17 +67,16 @@ class Known(Exam):
         """Return the recorded cases that some guardrail looks at."""
         return self._asked
 
-    def score(self, draw: Draw, reply: Reply) -> dict[str, float | None]:
+    def score(self, draw: Draw, transcript: Transcript) -> Marks:
         """Return the scores of a recorded reply by guardrail name."""
-        arm, _, replicate = reply.key.rpartition(" ")
+        arm, _, replicate = transcript.replies[0].key.rpartition(" ")
         scores = self._pool[draw.suite][draw.case][arm][int(replicate)]
         named = {f"{draw.suite}/{metric}": value for metric, value in scores.items()}
-        return {name: value for name, value in named.items() if name in self.rails}
+        return Marks({name: value for name, value in named.items() if name in self.rails}, {}, {})
 
-    def advisory(self, draw: Draw, reply: Reply) -> dict[str, float]:
-        """Return nothing: no verdict depends on it."""
-        del draw, reply
-        return {}
+    def unread(self, draw: Draw) -> dict[str, None]:
+        """Return None for every guardrail of the draw's suite."""
+        return dict.fromkeys(name for name, rail in self.rails.items() if rail.pool == draw.suite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ def recorded(data: Path, folder: Path) -> tuple[Pool, Rails]:
                 path = folder / f"{name}.yaml"
                 suites[name] = parse(name, yaml.load(path.read_bytes(), str(path)).value)
             case = next(case for case in suites[name].cases if case.id == row["case"])
-            scores = score(suites[name], case, Reply(key="", text=row["text"], model=""))
+            reply = Reply(key="", text=row["text"], model="")
+            scores = Scorer(suites[name]).score(case, single(reply)).scores
             pool.setdefault(name, {}).setdefault(case.id, {}).setdefault(row["arm"], []).append(scores)
     return pool, Exam([suite for _, suite in sorted(suites.items())]).rails
 
@@ -167,7 +169,7 @@ async def canary(design: Design, exam: Known, other: str, share: float, seed: st
         old, new = rng.sample(range(len(replies[HONEST])), 2)
         arm = other if other in replies and rng.random() < share else HONEST
         drawn = {BASELINE: (HONEST, old), CANDIDATE: (arm, new % len(replies[arm]))}
-        return Answered("", {name: Reply(f"{arm} {at}", "", "recorded") for name, (arm, at) in drawn.items()})
+        return Answered("", {name: single(Reply(f"{arm} {at}", "", "recorded")) for name, (arm, at) in drawn.items()})
 
     def live() -> Collection[str]:
         return exam.pools() if design.everywhere else exam.live(gate.undecided)

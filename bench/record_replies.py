@@ -95,7 +95,7 @@ def questions() -> dict[tuple[str, str], str]:
     for name in SUITES:
         path = f"evals/{name}.yaml"
         for case in suites.parse(name, yaml.load(data.read("templates", path), path).value).cases:
-            found[name, case.id] = case.bind({"question": {}})["question"]
+            found[name, case.id] = case.views[""].bind({"question": {}}, case.id)["question"]
     return found
 
 

@@ -68,7 +68,7 @@ def command(
 
 
 def _prepared(git: Git, compared: comparing.Comparison, folder: str | None, share: float | None) -> Study:
-    return study.prepare(git, **compared.arguments(folder or evidence.default_root(git), share))
+    return study.prepare(git, compared.terms(folder or evidence.default_root(git), share))
 
 
 def _conducted(prepared: Study, share: float | None, notes: list[str]) -> CanaryResult:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.cli.opening import open_registry
 from promptops.errors import InputError, RefusedError, UsageError
 from promptops.evaluation import callables
+from promptops.evaluation.study import Terms
 from promptops.registry.project import share as parse_share
 from promptops.registry.registry import Registry
 from promptops.release import candidates, making, proofs, stored
@@ -50,20 +51,20 @@ class Comparison:
     code: Code
     notes: list[str] = field(default_factory=list)
 
-    def arguments(self, evidence_dir: str, share: float | None) -> dict[str, Any]:
-        """Return the keyword arguments of `promptops.evaluation.canary.run`."""
-        return {
-            "candidate": self.candidate,
-            "baseline": self.baseline,
-            "previous_release": self.previous,
-            "settings": self.project.canary,
-            "suites": self.suites,
-            "share": share or self.project.canary.share,
-            "evidence_dir": evidence_dir,
-            "recorded": self.project.traffic,
-            "trusted": self.trusted,
-            "code": self.code,
-        }
+    def terms(self, evidence_dir: str, share: float | None) -> Terms:
+        """Return what the canary is held to."""
+        return Terms(
+            candidate=self.candidate,
+            baseline=self.baseline,
+            previous_release=self.previous,
+            settings=self.project.canary,
+            suites=self.suites,
+            share=share or self.project.canary.share,
+            evidence_dir=evidence_dir,
+            recorded=self.project.traffic,
+            trusted=self.trusted,
+            code=self.code,
+        )
 
 
 def with_release(git: Git, prompt: str, at: str | None) -> Comparison:
@@ -113,6 +114,10 @@ def with_revision(git: Git, prompt: str, base: str, at: str | None) -> Compariso
     project = theirs.project
     suites = [
         proofs.suite(theirs if name in known else mine, name, project.canary) for name in _suite_names(candidate, names)
+    ]
+    suites = [
+        replace(suite, asks={name: _reachable(model, theirs, base) for name, model in suite.asks.items()})
+        for suite in suites
     ]
     notes = [f"suite {name} is not in {base}: it judges, but runs no Python" for name in sorted(names - known)]
     judged = candidate._replace(model=_reachable(candidate.model, theirs, base))

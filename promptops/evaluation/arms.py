@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from promptops.inference.budget import Budget
     from promptops.inference.journal import Journal
     from promptops.registry.configuration import Configuration
+    from promptops.registry.prompt import Model
 
 
 _AGAIN = " again"
@@ -25,6 +26,7 @@ _AGAIN = " again"
 class Arm(Protocol):
     """One side of a comparison."""
 
+    name: str
     configuration: Configuration
 
     async def answer(self, key: str, request: dict[str, Any]) -> Reply | Failure:
@@ -70,9 +72,11 @@ class RecordedArm:
     """An arm that only repeats what it once answered.
 
     Attributes:
+        name: ``baseline``.
         replies: by the question's key.
     """
 
+    name: str
     configuration: Configuration
     replies: Mapping[str, Reply]
 
@@ -85,6 +89,35 @@ class RecordedArm:
         """See `Arm.knows`: it repeats all, and what it cannot repeat fails at once."""
         del key
         return True
+
+
+@dataclass(slots=True)
+class LiveHelper:
+    """A model that a suite asks for itself, and no arm.
+
+    Attributes:
+        model: its model file, whose defaults are its parameters.
+    """
+
+    model: Model
+    client: Client
+
+    async def answer(
+        self, key: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any] | None = None
+    ) -> Reply | Failure:
+        """Return the reply to ``messages``; another model's is a failure.
+
+        Args:
+            key: names the call within the evidence.
+            messages: as sent.
+            parameters: in place of the model file's defaults, where given.
+        """
+        request = {"model": self.model.id, **self.model.defaults, **(parameters or {}), "messages": messages}
+        reply = await self.client.reply(Call(f"helper {self.model.name} {key}", request))
+        if isinstance(reply, Reply) and reply.model not in self.model.reported_ids:
+            told = f"{self.model.name} was asked and {reply.model or 'a model without a name'} answered"
+            return Failure(reply.key, "rejected", told, reply.attempts)
+        return reply
 
 
 def questions(name: str, configuration: Configuration, replies: Mapping[str, Reply]) -> dict[str, Reply]:
@@ -119,9 +152,16 @@ def faults(clients: Iterable[Client]) -> dict[str, Counter[str]]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    configurations: Mapping[str, Configuration], *, budget: Budget, journal: Journal, environ: Mapping[str, str]
-) -> AsyncIterator[dict[str, LiveArm]]:
-    """Open the arms by name; arms of one model share a client, so that they meet the same limits at the same time.
+    configurations: Mapping[str, Configuration],
+    asks: Mapping[tuple[str, str], Model],
+    *,
+    budget: Budget,
+    journal: Journal,
+    environ: Mapping[str, str],
+) -> AsyncIterator[tuple[dict[str, LiveArm], dict[tuple[str, str], LiveHelper]]]:
+    """Open the arms by name and the helpers by suite and name.
+
+    Those of one model share a client, so that they meet the same limits at the same time.
 
     Raises:
         PromptopsError: an endpoint cannot be found, or the client is not installed.
@@ -129,12 +169,12 @@ async def opened(
     """
     async with contextlib.AsyncExitStack() as stack:
         clients: list[tuple[dict[str, Any], Client]] = []
-        arms = {}
-        for name, configuration in configurations.items():
-            settings = configuration.model.settings
-            client = next((client for known, client in clients if known == settings), None)
-            if client is None:
-                client = await stack.enter_async_context(
+
+        async def client_of(model: Model) -> Client:
+            settings = model.settings
+            known = next((client for kept, client in clients if kept == settings), None)
+            if known is None:
+                known = await stack.enter_async_context(
                     Client(
                         endpoint.resolve(settings, environ),
                         price=settings.get("price"),
@@ -143,6 +183,11 @@ async def opened(
                         journal=journal,
                     )
                 )
-                clients.append((settings, client))
-            arms[name] = LiveArm(name, configuration, client, journal)
-        yield arms
+                clients.append((settings, known))
+            return known
+
+        arms = {
+            name: LiveArm(name, configuration, await client_of(configuration.model), journal)
+            for name, configuration in configurations.items()
+        }
+        yield arms, {place: LiveHelper(model, await client_of(model)) for place, model in asks.items()}

@@ -14,7 +14,7 @@ from promptops.errors import InputError, PromptopsError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from promptops.evaluation.suite import Case
+    from promptops.evaluation.case import Case
     from promptops.inference.reply import Reply
 
 Function: TypeAlias = "Callable[[Case, Reply], float]"

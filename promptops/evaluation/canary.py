@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import callables, report
+from promptops.evaluation import report
 from promptops.evaluation.arms import RecordedArm, faults, opened
+from promptops.evaluation.conversation import Conversation
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.gate import MAX_JUDGED
 from promptops.evaluation.result import CanaryResult
@@ -30,17 +31,16 @@ from promptops.inference.journal import Journal
 from promptops.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from promptops.evaluation.arms import Arm
-    from promptops.evaluation.callables import Code
+    from promptops.evaluation.conversation import Helper
     from promptops.evaluation.exam import Exam
     from promptops.evaluation.sampling import Draw
-    from promptops.evaluation.suite import Suite
+    from promptops.evaluation.study import Terms
     from promptops.inference.budget import Budget
     from promptops.inference.client import Client
     from promptops.registry.configuration import Configuration
-    from promptops.registry.project import Canary
     from promptops.repo.git import Git
 
     Progress = Callable[[int, int, float, list[dict[str, Any]], int], None]
@@ -51,56 +51,20 @@ _FIELDS = frozenset(field.name for field in fields(CanaryResult))
 _NEEDED = _FIELDS - {"advisory"}
 
 
-def run(
-    git: Git,
-    *,
-    candidate: Configuration,
-    baseline: Configuration | None,
-    previous_release: str | None,
-    settings: Canary,
-    suites: Sequence[Suite],
-    share: float,
-    evidence_dir: str,
-    progress: Progress | None = None,
-    recorded: Mapping[str, Any] | None = None,
-    trusted: Collection[str] = (),
-    code: Code = callables.no_code,
-) -> CanaryResult:
+def run(git: Git, terms: Terms, progress: Progress | None = None) -> CanaryResult:
     """Run a canary, or continue it; a verdict that was reached is returned again without a call.
 
     Args:
-        git: the repository; its root is where a relative traffic folder is found.
-        candidate: what is judged.
-        baseline: what it is compared with; None for a first release, which is held to absolute limits.
-        previous_release: SHA-256 (hex) of the previous release's manifest, which seeds the order.
-        settings: budget, minimum.
-        suites: of the prompt and required ones, from a revision that the change did not choose.
-        share: fraction in (0, 1] of recorded traffic to replay.
-        evidence_dir: folder of all evidence; this comparison has a folder of its own in it.
+        git: the repository.
+        terms: what is compared, and how.
         progress: called now and then with pairs, requests, money spent, a row per guardrail and the minimum of pairs.
-        recorded: the project's ``traffic`` settings.
-        trusted: names of the suites whose Python evaluators may run.
-        code: reads the files of those, from the revision that the suites come from.
 
     Raises:
         PromptopsError: nothing could be reached, a key is wrong, or another run holds this evidence.
         InputError: no guardrail to judge by, or malformed traffic.
         KeyboardInterrupt: interrupted; replies so far are kept.
     """
-    study = prepare(
-        git,
-        candidate=candidate,
-        baseline=baseline,
-        previous_release=previous_release,
-        settings=settings,
-        suites=suites,
-        share=share,
-        evidence_dir=evidence_dir,
-        recorded=recorded,
-        trusted=trusted,
-        code=code,
-    )
-    return conduct(study, share, progress)
+    return conduct(prepare(git, terms), terms.share, progress)
 
 
 def conduct(study: Study, share: float, progress: Progress | None = None) -> CanaryResult:
@@ -136,11 +100,14 @@ async def _ask_all(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     clients: list[Client] = []
     try:
-        async with opened(asked, budget=budget, journal=journal, environ=os.environ) as live_arms:
-            clients += [arm.client for arm in live_arms.values()]
+        async with opened(asked, study.exam.asks, budget=budget, journal=journal, environ=os.environ) as (
+            live_arms,
+            helpers,
+        ):
+            clients += [arm.client for arm in live_arms.values()] + [helper.client for helper in helpers.values()]
             # Before the first call, so that a run that is killed has been counted.
             study.store.begin(started)
-            tally = await _judged(study, budget, {**recorded, **live_arms}, progress)
+            tally = await _judged(study, budget, {**recorded, **live_arms}, helpers, progress)
         return tally, faults(clients)
     finally:
         # Replies may arrive until the clients are closed. Without one, nobody has learned anything.
@@ -148,14 +115,20 @@ async def _ask_all(
             study.store.take_back(started)
 
 
-async def _judged(study: Study, budget: Budget, arms: Mapping[str, Arm], progress: Progress | None) -> Tally:
+async def _judged(
+    study: Study,
+    budget: Budget,
+    arms: Mapping[str, Arm],
+    helpers: Mapping[tuple[str, str], Helper],
+    progress: Progress | None,
+) -> Tally:
     tally = Tally(study.exam, study.gate(), study.configurations)
     shown = float("-inf")
 
     async def ask(draw: Draw) -> Answered:
-        return await ask_pair(study.exam, draw, arms)
+        return await ask_pair(study.exam, draw, arms, helpers)
 
-    most = MAX_JUDGED // len(study.exam.rails) - 2 * WINDOW
+    most = MAX_JUDGED // tally.gate.width - 2 * WINDOW
 
     def live() -> Collection[str]:
         if tally.draws >= most:
@@ -187,22 +160,28 @@ def _split(study: Study) -> tuple[dict[str, Configuration], dict[str, RecordedAr
     asked = {CANDIDATE: study.configurations[CANDIDATE]}
     if not study.past.replies:
         return asked, {}
-    return asked, {BASELINE: RecordedArm(study.configurations[BASELINE], study.past.replies)}
+    return asked, {BASELINE: RecordedArm(BASELINE, study.configurations[BASELINE], study.past.replies)}
 
 
-async def ask_pair(exam: Exam, draw: Draw, arms: Mapping[str, Arm]) -> Answered:
+async def ask_pair(
+    exam: Exam, draw: Draw, arms: Mapping[str, Arm], helpers: Mapping[tuple[str, str], Helper]
+) -> Answered:
     """Put one case to every arm at the same time, in the order that the draw says."""
-    requests = {name: exam.request(draw, arm.configuration) for name, arm in arms.items()}
+    case = exam.case(draw)
+    own = {name: helper for (suite, name), helper in helpers.items() if suite == draw.suite}
     names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
-    replies = await asyncio.gather(*(arms[name].answer(draw.key, requests[name]) for name in names))
-    return Answered(exam.question(draw), dict(zip(names, replies, strict=True)))
+    held = await asyncio.gather(*(Conversation(arms[name], draw, case, own).hold() for name in names))
+    return Answered(case.asked, dict(zip(names, held, strict=True)))
 
 
 def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Say whether two records of evidence were judged by the same rules and guardrails."""
     keys = ("name", "metric", "direction", "margin", "limit")
     heads = [[tuple(item[key] for key in keys) for item in record["guardrails"]] for record in (one, other)]
-    return bool(one["rules"] == other["rules"] and heads[0] == heads[1])
+    floors = [
+        [(item["name"], item["low"], item["high"]) for item in record.get("floors", ())] for record in (one, other)
+    ]
+    return bool(one["rules"] == other["rules"] and heads[0] == heads[1] and floors[0] == floors[1])
 
 
 def _recalled(study: Study, last: Mapping[str, Any], share: float) -> CanaryResult:

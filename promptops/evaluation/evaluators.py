@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from promptops.errors import InputError, RefusedError
 from promptops.evaluation import callables, praise, refusal
+from promptops.evaluation.measures.registry import MEASURES
+from promptops.evaluation.measures.registry import VERSION as MEASURES_VERSION
 from promptops.registry import canonical, schemas
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
     from promptops.evaluation.callables import Code
-    from promptops.evaluation.suite import Case, Suite
+    from promptops.evaluation.case import Case
+    from promptops.evaluation.suite import Suite
     from promptops.inference.reply import Reply
 
 # Part of every suite's digest: raise it when an evaluator here comes to score some reply otherwise.
@@ -143,7 +146,7 @@ def cost(arguments: Arguments, _case: Case, reply: Reply) -> float:
 
 
 def python(arguments: Arguments, _case: Case, _reply: Reply) -> float:
-    """Refuse: the team's own code is run by `score` only, and only where it is told that it may.
+    """Refuse: the team's own code is run by `run` only, and only where it is told that it may.
 
     Raises:
         RefusedError: always.
@@ -197,9 +200,14 @@ def check(definition: Definition) -> None:
     """Raise for arguments that fit the JSON Schema but nothing could be scored with.
 
     Raises:
-        InputError: a pattern or schema does not compile, a range is empty, or code is named in no usable way.
+        InputError: a pattern or schema does not compile, a range is empty, code is named in no usable way, or a measure
+            has no such output.
     """
     kind, arguments = definition
+    if kind in MEASURES and arguments.get("output") not in MEASURES[kind].outputs:
+        raise InputError(
+            f"{kind} has no output {arguments.get('output')!r}", hint=f"one of: {', '.join(MEASURES[kind].outputs)}"
+        )
     if kind in {"regex", "not_regex"}:
         for value in _values(arguments):
             _pattern(value)
@@ -213,40 +221,31 @@ def check(definition: Definition) -> None:
         callables.location(arguments["callable"])
 
 
-def score(
-    suite: Suite, case: Case, reply: Reply, *, allow_python: bool = False, code: Code = callables.no_code
-) -> dict[str, float]:
-    """Return every metric of ``reply``: the suite's evaluators by name, and ``expected`` when the case has one.
-
-    ``expected`` is the least score among the case's expectations: 1.0 when all of them hold.
+def run(
+    definition: Definition, case: Case, reply: Reply, *, allow_python: bool = False, code: Code = callables.no_code
+) -> float:
+    """Return the score of one reply by one evaluator.
 
     Args:
-        suite: where ``case`` is from.
+        definition: the evaluator.
         case: what was asked.
         reply: what came back.
         allow_python: whether the suite comes from a trusted revision, so that its Python code may run.
         code: reads that revision's files.
 
     Raises:
-        RefusedError: the suite names Python code and ``allow_python`` is false, or the code is not the pinned one.
+        RefusedError: it is Python code and ``allow_python`` is false, or the code is not the pinned one.
         InputError: Python code fails or returns no score.
     """
-
-    def run(definition: Definition) -> float:
-        if definition.type == "python" and allow_python:
-            arguments = definition.arguments
-            return callables.score(code, arguments["callable"], arguments["sha256"], case, reply)
-        return EVALUATORS[definition.type].run(definition.arguments, case, reply)
-
-    scores = {name: run(definition) for name, definition in suite.evaluators.items()}
-    if case.expect:
-        scores["expected"] = min(run(definition) for definition in case.expect)
-    return scores
+    if definition.type == "python" and allow_python:
+        arguments = definition.arguments
+        return callables.score(code, arguments["callable"], arguments["sha256"], case, reply)
+    return EVALUATORS[definition.type].run(definition.arguments, case, reply)
 
 
 def digest(suite: Suite) -> str:
     """Return ``sha256:<hex>`` of all that decides a suite's scores: the file but for its description, and this code."""
-    return _digest(suite, VERSION, praise.VERSION, refusal.VERSION)
+    return _digest(suite, VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION)
 
 
 def digests(suite: Suite) -> set[str]:
@@ -254,14 +253,18 @@ def digests(suite: Suite) -> set[str]:
 
     A release was judged by the code of its day, and stays what it was when that code is improved.
     """
-    versions = (range(1, each + 1) for each in (VERSION, praise.VERSION, refusal.VERSION))
+    current = (VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION)
+    versions = (range(1, each + 1) for each in current)
     return {_digest(suite, *each) for each in product(*versions)}
 
 
-def _digest(suite: Suite, own: int, praising: int, refusing: int) -> str:
+def _digest(suite: Suite, own: int, praising: int, refusing: int, measuring: int) -> str:
     judged = {key: value for key, value in suite.value.items() if key != "description"}
     versions = {"evaluators": own, "praise": praising, "refusal": refusing}
-    return canonical.sha256({"suite": judged, "versions": versions})
+    if any(definition.type in MEASURES for definition in suite.evaluators.values()):
+        versions["measures"] = measuring
+    asks = {name: model.identity for name, model in suite.asks.items()}
+    return canonical.sha256({"suite": judged, "versions": versions, **({"asks": asks} if asks else {})})
 
 
 def _values(arguments: Arguments) -> list[str]:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, UsageError
-from promptops.evaluation import callables, evaluators
+from promptops.evaluation import callables, case, scoring
 from promptops.evaluation.harm import Guardrail
-from promptops.evaluation.suite import EXPECTED, Case
+from promptops.evaluation.scoring import Scorer
+from promptops.evaluation.suite import EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from promptops.evaluation.callables import Code
+    from promptops.evaluation.case import Case, View
+    from promptops.evaluation.floors import Floor
     from promptops.evaluation.sampling import Draw
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.traffic import Record
-    from promptops.inference.reply import Reply
+    from promptops.evaluation.transcript import Transcript
     from promptops.registry.configuration import Configuration
+    from promptops.registry.prompt import Model
 
 # No suite can have this name.
 TRAFFIC = "@traffic"
@@ -63,6 +67,20 @@ class Rail(Guardrail):
         return f"{self.pool}/{self.label}"
 
 
+class Marks(NamedTuple):
+    """What one arm's answers to a draw say.
+
+    Attributes:
+        rails: scores in [0, 1] by guardrail; None where there is nothing to read.
+        floors: parts in [0, 1] of validity floors by ``suite/metric/floor``.
+        advisory: scores of the suite that no guardrail is on, by metric.
+    """
+
+    rails: Mapping[str, float | None]
+    floors: Mapping[str, float]
+    advisory: Mapping[str, float]
+
+
 class Exam:
     """Cases by pool, and the guardrails that their replies bear on.
 
@@ -88,11 +106,10 @@ class Exam:
         code: Code = callables.no_code,
     ) -> None:
         self._suites = {suite.name: suite for suite in suites}
-        self._trusted = frozenset(trusted)
-        self._code = code
+        self._scorers = {suite.name: Scorer(suite, suite.name in trusted, code) for suite in suites}
         self.cases = {suite.name: {case.id: case for case in suite.cases} for suite in suites}
         rails = [_placed(rail, suite.name, suite.name) for suite in suites for rail in suite.guardrails]
-        self.cases[TRAFFIC] = {record.id: Case(record.id, None, record.variables) for record in records}
+        self.cases[TRAFFIC] = {record.id: case.single(record.id, None, record.variables) for record in records}
         if self.cases[TRAFFIC]:
             rails += [
                 _placed(rail, TRAFFIC, suite.name)
@@ -110,7 +127,7 @@ class Exam:
         wanted: dict[str, list[str]] = {}
         for pool, cases in self.cases.items():
             metrics = {rail.metric for rail in self.rails.values() if rail.pool == pool}
-            ids = [case.id for case in cases.values() if case.expect or metrics - {EXPECTED}]
+            ids = [each.id for each in cases.values() if each.expect or metrics - {EXPECTED}]
             if metrics and ids:
                 wanted[pool] = ids
         return wanted
@@ -123,68 +140,78 @@ class Exam:
         """Return the case that is drawn."""
         return self.cases[draw.suite][draw.case]
 
-    def question(self, draw: Draw) -> str:
-        """Return what is asked in the words of the case: what each arm makes of it is its own."""
-        case = self.case(draw)
-        if case.input is not None:
-            return case.input
-        variables = case.variables or {}
-        return "\n".join(f"{name}: {value}" for name, value in variables.items())
+    @property
+    def asks(self) -> dict[tuple[str, str], Model]:
+        """The models that the suites themselves ask, by suite and name of the model file."""
+        return {(suite.name, name): model for suite in self._suites.values() for name, model in suite.asks.items()}
 
-    def request(self, draw: Draw, configuration: Configuration) -> dict[str, Any]:
-        """Return what ``configuration`` sends for a case.
+    @property
+    def floors(self) -> dict[str, tuple[Floor, frozenset[str]]]:
+        """The validity floors by ``suite/metric/floor``, with the names of the guardrails that stand on each."""
+        found = {}
+        for name, suite in self._suites.items():
+            for label, floor in scoring.floors(suite).items():
+                metric = label.partition("/")[0]
+                rails = frozenset(
+                    rail.name for rail in self.rails.values() if (rail.pool, rail.metric) == (name, metric)
+                )
+                if rails:
+                    found[f"{name}/{label}"] = (floor, rails)
+        return found
 
-        Raises:
-            InputError: the case does not fit the prompt's variables.
-        """
-        return request(self.case(draw), configuration)
+    def multiplicity(self) -> dict[tuple[str, str], int]:
+        """Return how often a case is asked in one round, by pool and id, where that is more than once."""
+        times = {
+            (name, each.id): each.weight * suite.repeats for name, suite in self._suites.items() for each in suite.cases
+        }
+        return {place: count for place, count in times.items() if count > 1}
 
     def unfit(self, pool: str, configurations: Iterable[Configuration]) -> dict[str, str]:
         """Return why cases of a pool cannot be asked, by case id."""
         found: dict[str, str] = {}
         for configuration in configurations:
-            for case in self.cases[pool].values():
+            for each in self.cases[pool].values():
                 try:
-                    request(case, configuration)
+                    for view in each.views.values():
+                        request(each, view, configuration)
                 except InputError as error:
-                    found[case.id] = error.message
+                    found[each.id] = error.message
         return found
 
-    def score(self, draw: Draw, reply: Reply) -> dict[str, float | None]:
-        """Return the scores of a reply by guardrail name; None where there is nothing to read.
+    def score(self, draw: Draw, transcript: Transcript) -> Marks:
+        """Return what the answers to a draw say to the guardrails and floors that the case bears on."""
+        pool, asked = draw.suite, self.case(draw)
+        rails = [
+            rail for rail in self.rails.values() if rail.pool == pool and (rail.metric != EXPECTED or asked.expect)
+        ]
+        judged = {rail.metric for rail in rails}
+        if pool == TRAFFIC:
+            suites = {rail.suite for rail in rails}
+            scored = {name: self._scorers[name].score(asked, transcript, judged).scores for name in suites}
+            return Marks({rail.name: scored[rail.suite][rail.metric] for rail in rails}, {}, {})
+        own = self._scorers[pool].score(asked, transcript)
+        advisory = own.scores.keys() - judged - {EXPECTED}
+        return Marks(
+            {rail.name: own.scores[rail.metric] for rail in rails},
+            {f"{pool}/{label}": mark for label, mark in own.floors.items()},
+            {name: score for name, score in own.scores.items() if name in advisory and score is not None},
+        )
 
-        Silence is no good behaviour: a reply without text and tool calls has no readable score.
-        """
+    def unread(self, draw: Draw) -> dict[str, None]:
+        """Return None for every guardrail that a draw bears on, as for one that got no reply."""
+        asked = self.case(draw)
         rails = [rail for rail in self.rails.values() if rail.pool == draw.suite]
-        case = self.case(draw)
-        wanted = [rail for rail in rails if rail.metric != EXPECTED or case.expect]
-        if not reply.text.strip() and not reply.tool_calls:
-            return {rail.name: None for rail in wanted}
-        scores = {name: self._scores(name, case, reply) for name in {rail.suite for rail in wanted}}
-        return {rail.name: scores[rail.suite][rail.metric] for rail in wanted}
-
-    def advisory(self, draw: Draw, reply: Reply) -> dict[str, float]:
-        """Return what the suite of a case scores without judging by it, by metric; nothing of a silent reply."""
-        suite = self._suites.get(draw.suite)
-        judged = {rail.metric for rail in self.rails.values() if rail.pool == draw.suite}
-        names = [] if suite is None else [name for name in suite.evaluators if name not in judged]
-        if not names or not reply.text.strip():
-            return {}
-        scores = self._scores(draw.suite, self.case(draw), reply)
-        return {name: scores[name] for name in names}
-
-    def _scores(self, suite: str, case: Case, reply: Reply) -> Mapping[str, float]:
-        return evaluators.score(self._suites[suite], case, reply, allow_python=suite in self._trusted, code=self._code)
+        return {rail.name: None for rail in rails if rail.metric != EXPECTED or asked.expect}
 
 
-def request(case: Case, configuration: Configuration) -> dict[str, Any]:
-    """Return what ``configuration`` sends for ``case``.
+def request(case: Case, view: View, configuration: Configuration) -> dict[str, Any]:
+    """Return what ``configuration`` sends for the first turn of a view.
 
     Raises:
-        InputError: the case does not fit the prompt's variables.
+        InputError: the view does not fit the prompt's variables.
     """
     try:
-        return configuration.render(case.bind(configuration.prompt.variables))
+        return configuration.render(view.bind(configuration.prompt.variables, case.id))
     except UsageError as error:
         raise InputError(f"case {case.id}: {error.message}", hint=error.hint) from error
 

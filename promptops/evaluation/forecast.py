@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from statistics import median
+from math import ceil
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from promptops.evaluation import exam
 from promptops.evaluation.gate import ALPHA
 from promptops.evaluation.runner import WINDOW
 from promptops.evaluation.tally import BASELINE
@@ -79,17 +81,18 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
     """
     arms = len(study.configurations)
     pairs = _pairs(study, arms)
-    replies = {name: None if count is None else count * arms for name, count in pairs.items()}
+    calls = _calls(study)
+    replies = {name: None if count is None else ceil(count * arms * calls) for name, count in pairs.items()}
     expected = pairs["expected"] or 0
     tokens, cost = _sizes(study, expected)
-    seconds, rate = _duration(study, expected * arms, list(latencies))
+    seconds, rate = _duration(study, replies["expected"] or 0, list(latencies))
     prices = [Price.read(configuration.model.settings.get("price")) for configuration in study.configurations.values()]
     return Forecast(
         cases={pool: len(ids) for pool, ids in study.exam.pools().items()},
         guardrails=sorted(study.exam.rails),
         pairs=pairs,
         replies=replies,
-        ahead=2 * WINDOW * arms if pairs["most"] is None else min(2 * WINDOW, pairs["most"] - expected) * arms,
+        ahead=ceil((2 * WINDOW if pairs["most"] is None else min(2 * WINDOW, pairs["most"] - expected)) * arms * calls),
         tokens=tokens,
         cost=cost,
         currency=next((price.currency for price in prices if price), "USD"),
@@ -102,11 +105,16 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
     )
 
 
+def _calls(study: Study) -> float:
+    """Return how many replies of one arm a case asks for, on average and at most."""
+    return fmean(study.exam.cases[pool][case].calls for pool, ids in study.exam.pools().items() for case in ids)
+
+
 def _pairs(study: Study, arms: int) -> dict[str, int | None]:
     """Return pairs: guardrails of one pool share theirs, pools add up."""
     pools = study.exam.pools()
     requests = study.settings.budget.get("requests")
-    most = None if requests is None else int(requests) // arms
+    most = None if requests is None else int(requests / (arms * _calls(study)))
     found: dict[str, int | None] = {"most": most}
     for name, discordance in (("least", 0.0), ("expected", DISCORDANCE)):
         total = sum(_needed(study, pool, discordance) for pool in pools)
@@ -159,7 +167,12 @@ def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, f
     tokens: dict[str, int | None] = {"expected": 0, "worst": 0}
     cost: dict[str, float | None] = {"expected": 0.0, "worst": 0.0}
     for configuration in study.configurations.values():
-        requests = [study.exam.request(draw, configuration) for draw in draws]
+        requests = [
+            exam.request(study.exam.case(draw), view, configuration)
+            for draw in draws
+            for view in study.exam.case(draw).views.values()
+            for _ in range(view.calls)
+        ]
         price = Price.read(configuration.model.settings.get("price"))
         share = pairs / len(draws)
         for name, used in _tokens(configuration, requests).items():

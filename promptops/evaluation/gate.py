@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptops.errors import InputError
+from promptops.evaluation.floors import Floor, FloorTrack
 from promptops.evaluation.harm import Direction, Guardrail, Mode, Track
 from promptops.statistics.evalues import E_VALUE_CAP, adjusted_e_values, imbalance_e_value, mean_e_value
 from promptops.statistics.series import GRID, encode
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-EVIDENCE_VERSION = 2
+EVIDENCE_VERSION = 3
+_LOSSY_VERSION = 2
 _LOSSLESS_VERSION = 1
 # Whoever verifies a release derives its verdict again. What may come from anybody has to stay a matter of seconds, so
 # that no canary goes further either.
@@ -124,13 +126,19 @@ class Gate:
     Args:
         guardrails: the guardrails by a name of the caller's choice, unique over suites.
         rules: what is asked of the evidence.
+        floors: validity floors by name, each with the names of the guardrails that stand on it.
 
     Raises:
-        InputError: for no guardrail at all or more than 100, an alpha, margin or limit that nothing could be decided
-            with, or a missing limit in absolute mode.
+        InputError: for no guardrail at all or more than 100, an alpha, margin, limit or floor that nothing could be
+            decided with, or a missing limit in absolute mode.
     """
 
-    def __init__(self, guardrails: Mapping[str, Guardrail], rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        guardrails: Mapping[str, Guardrail],
+        rules: Rules | None = None,
+        floors: Mapping[str, tuple[Floor, Collection[str]]] | None = None,
+    ) -> None:
         self.rules = rules or Rules()
         if not 0.0 < self.rules.alpha < 1.0:
             raise InputError(f"alpha {self.rules.alpha} does not lie strictly between 0 and 1")
@@ -144,12 +152,29 @@ class Gate:
             name: Track(name, rail.metric, rail.direction, rail.margin, rail.limit, self.rules.mode)
             for name, rail in guardrails.items()
         }
+        arms = ("baseline", "candidate") if self.rules.mode == "paired" else ("candidate",)
+        self._floors = {name: FloorTrack(name, floor, arms) for name, (floor, _) in (floors or {}).items()}
+        self._standing_on = {
+            rail: [self._floors[name] for name, (_, rails) in (floors or {}).items() if rail in rails]
+            for rail in guardrails
+        }
         self.pairs = 0
         self._failures = {"baseline": 0, "candidate": 0, "both": 0}
         self._lost: set[int] = set()
         self._peak = 1.0
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+    @property
+    def width(self) -> int:
+        """Series of numbers that a pair adds one each to."""
+        return len(self._tracks) + sum(len(track.arms) for track in self._floors.values())
+
+    def add(
+        self,
+        scores: Mapping[str, tuple[float | None, float | None]],
+        *,
+        lost: bool = False,
+        floors: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         """Take in one pair that every arm answered, or all but the candidate.
 
         Args:
@@ -158,6 +183,7 @@ class Gate:
                 score, the baseline's takes the pair out of this guardrail, both count against the floor. In absolute
                 mode the baseline's place is ignored. Scores are rounded to 0.001.
             lost: whether the candidate gave no reply; its scores are None.
+            floors: the pair's parts in [0, 1] of validity floors, by arm and name of the floor.
 
         Raises:
             InputError: for a score outside [0, 1] or a guardrail that the gate does not know.
@@ -172,6 +198,10 @@ class Gate:
             track.read(*scores[name], lost=lost) if name in scores else None for name, track in self._tracks.items()
         ]
         self._advance(harms, lost=lost)
+        for name, floor in self._floors.items():
+            for arm in floor.arms:
+                mark = (floors or {}).get(arm, {}).get(name)
+                floor.push(arm, None if mark is None else round(mark * GRID))
 
     def add_failure(self, *, both: bool) -> None:
         """Count a pair that the baseline, or ``both`` arms, gave no reply to; it bears on no guardrail."""
@@ -193,11 +223,34 @@ class Gate:
 
     @property
     def undecided(self) -> frozenset[str]:
-        """Names of guardrails that neither passed nor failed yet: where the next pairs are worth their price."""
+        """Names of guardrails that neither passed nor failed yet: where the next pairs are worth their price.
+
+        One that stands on a refuted floor is left out, since no further pair makes its scores mean anything.
+        """
         answered = self._unanswered() is None
         return frozenset(
-            name for name, track in self._tracks.items() if not answered or self._standing(track) == "inconclusive"
+            name
+            for name, track in self._tracks.items()
+            if not self._void(track) and (not answered or self._standing(track) == "inconclusive")
         )
+
+    @property
+    def open(self) -> bool:
+        """Whether further pairs may change the verdict."""
+        return self.decision == "inconclusive" and (bool(self.undecided) or self._short_of_minimum())
+
+    def _short_of_minimum(self) -> bool:
+        """Say whether nothing but the number of pairs stands against a pass."""
+        return self.pairs < self.rules.minimum and not any(self._void(track) for track in self._tracks.values())
+
+    def _void(self, track: Track) -> bool:
+        """Say whether a guardrail stands on a floor that is refuted for good."""
+        return any(floor.standing(self.rules.alpha) == "refuted" for floor in self._standing_on[track.name])
+
+    def _invalid(self, track: Track) -> str | None:
+        """Say which floor a guardrail lacks, if one; the refuted first."""
+        floors = sorted(self._standing_on[track.name], key=lambda floor: floor.standing(self.rules.alpha) != "refuted")
+        return next((reason for floor in floors if (reason := floor.reason(self.rules.alpha))), None)
 
     @property
     def decision(self) -> Verdict:
@@ -205,7 +258,9 @@ class Gate:
         if self._unanswered():
             return "inconclusive"
         verdicts = {self._standing(track) for track in self._tracks.values()}
-        readable = all(self._unreadable(track) is None for track in self._tracks.values())
+        readable = all(
+            self._unreadable(track) is None and self._invalid(track) is None for track in self._tracks.values()
+        )
         if "fail" in verdicts or (readable and self._peak >= 1.0 / self.rules.alpha):
             return "fail"
         if self.pairs >= self.rules.minimum and verdicts == {"pass"}:
@@ -235,7 +290,7 @@ class Gate:
 
     def _standing(self, track: Track) -> Verdict:
         """Return a guardrail's own verdict, given enough replies."""
-        if self._unreadable(track):
+        if self._unreadable(track) or self._invalid(track):
             return "inconclusive"
         if track.harmed:
             return "fail"
@@ -243,7 +298,7 @@ class Gate:
 
     def _judge(self, track: Track) -> tuple[Verdict, str]:
         """Return a guardrail's verdict and its reason."""
-        invalid = self._unanswered() or self._unreadable(track)
+        invalid = self._unanswered() or self._unreadable(track) or self._invalid(track)
         if invalid:
             return "inconclusive", invalid
         if self.rules.mode == "paired":
@@ -311,6 +366,7 @@ class Gate:
         unscored: Sequence[tuple[int, int]],
         failures: Mapping[str, int],
         lost: Collection[int] = (),
+        floors: Mapping[str, Mapping[str, Sequence[int | None]]] | None = None,
     ) -> None:
         """Replay recorded harms into an empty gate; `resume` reads them from evidence.
 
@@ -320,6 +376,7 @@ class Gate:
             unscored: unreadable replies of baseline and candidate by guardrail.
             failures: pairs that bear on nothing, without a reply in ``baseline``, ``candidate`` or ``both``.
             lost: positions in ``harms`` of pairs without a reply of the candidate.
+            floors: by name of the floor and arm, one number per pair, in thousandths.
 
         Raises:
             InputError: when the sums do not follow from the harms.
@@ -331,17 +388,23 @@ class Gate:
             if not track.adds_up():
                 raise InputError(f"evidence does not add up for guardrail {track.name}")
         self._failures = dict(failures)
+        for name, floor in self._floors.items():
+            for arm in floor.arms:
+                for mark in (floors or {})[name][arm]:
+                    floor.push(arm, mark)
 
     def evidence(self) -> dict[str, Any]:
         """Return the sufficient statistics as JSON-able data: rules, counts and every harm in order."""
         lost = {"lost": encode(GRID if place in self._lost else 0 for place in range(self.pairs))} if self._lost else {}
+        floors = [self._floor_record(track) for track in self._floors.values()]
         return {
-            # Without a lost reply nothing is new, and every older version can read it.
-            "v": EVIDENCE_VERSION if lost else _LOSSLESS_VERSION,
+            # Without a lost reply or a floor nothing is new, and every older version can read it.
+            "v": EVIDENCE_VERSION if floors else _LOSSY_VERSION if lost else _LOSSLESS_VERSION,
             "rules": asdict(self.rules),
             "pairs": self.pairs,
             "failures": dict(self._failures),
             **lost,
+            **({"floors": floors} if floors else {}),
             "guardrails": [
                 {
                     "name": track.name,
@@ -356,4 +419,13 @@ class Gate:
                 }
                 for track in self._tracks.values()
             ],
+        }
+
+    def _floor_record(self, track: FloorTrack) -> dict[str, Any]:
+        return {
+            "name": track.name,
+            "low": track.floor.low,
+            "high": track.floor.high,
+            "guardrails": sorted(rail for rail, floors in self._standing_on.items() if track in floors),
+            "marks": {arm: encode(track.marks[arm]) for arm in track.arms},
         }

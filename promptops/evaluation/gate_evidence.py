@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from promptops.errors import InputError, RefusedError
+from promptops.evaluation.floors import Floor
 from promptops.evaluation.gate import EVIDENCE_VERSION, MAX_GUARDRAILS, MAX_JUDGED, Gate, GateResult, Rules
-from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.harm import Guardrail, Mode
 from promptops.statistics.series import GRID, decode
 from promptops.text import counted
 
@@ -29,21 +30,56 @@ def resume(evidence: Any) -> Gate:
     """
     if not 1 <= _field(evidence, "v", int) <= EVIDENCE_VERSION:
         raise InputError(f"evidence has version {evidence['v']}; this release reads up to {EVIDENCE_VERSION}")
-    pairs = _bounded(_field(evidence, "guardrails", list), _field(evidence, "pairs", int))
+    given = _floors(evidence)
+    series = sum(len(item["marks"]) for item in given)
+    pairs = _bounded(_field(evidence, "guardrails", list), series, _field(evidence, "pairs", int))
     stated = {_field(item, "name", str): item for item in _field(evidence, "guardrails", list)}
     if len(stated) != len(evidence["guardrails"]):
         raise InputError("evidence names a guardrail twice")
-    gate = Gate({name: _guardrail(item) for name, item in stated.items()}, _rules(_field(evidence, "rules", dict)))
+    rules, bounds = _rules(_field(evidence, "rules", dict)), floors(evidence)
+    gate = Gate({name: _guardrail(item) for name, item in stated.items()}, rules, bounds)
     failures = _field(evidence, "failures", dict)
-    series = [decode(_field(item, "harms", str), pairs) for item in stated.values()]
+    harms = [decode(_field(item, "harms", str), pairs) for item in stated.values()]
     gate.restore(
-        harms=list(zip(*series, strict=True)),
+        harms=list(zip(*harms, strict=True)),
         sums=[(_count(item, "baseline"), _count(item, "candidate")) for item in stated.values()],
         unscored=[_unscored(item) for item in stated.values()],
         failures={arm: _count(failures, arm, MAX_JUDGED) for arm in ("baseline", "candidate", "both")},
         lost=_lost(evidence, pairs),
+        floors={item["name"]: _marks(item, rules.mode, pairs) for item in given},
     )
     return gate
+
+
+def floors(evidence: Any) -> dict[str, tuple[Floor, frozenset[str]]]:
+    """Return the validity floors that ``evidence`` states, with the guardrails that stand on each.
+
+    Raises:
+        InputError: it states them in no usable way.
+    """
+    found = {}
+    for item in _floors(evidence):
+        low, high = (None if item.get(key) is None else _number(item, key) for key in ("low", "high"))
+        rails = frozenset(str(name) for name in _field(item, "guardrails", list))
+        found[_field(item, "name", str)] = (Floor(low, high), rails)
+    if len(found) != len(_floors(evidence)):
+        raise InputError("evidence names a floor twice")
+    return found
+
+
+def _floors(evidence: Any) -> list[Any]:
+    given = _field(evidence, "floors", list) if evidence["v"] == EVIDENCE_VERSION else []
+    for item in given:
+        _field(item, "marks", dict)
+    return given
+
+
+def _marks(item: Any, mode: Mode, pairs: int) -> dict[str, list[int | None]]:
+    arms = ["baseline", "candidate"] if mode == "paired" else ["candidate"]
+    marks = {arm: decode(_field(item["marks"], arm, str), pairs) for arm in arms}
+    if any(mark is not None and mark < 0 for series in marks.values() for mark in series):
+        raise InputError("evidence has no usable 'marks'")
+    return marks
 
 
 def rederive(evidence: Any) -> GateResult:
@@ -65,13 +101,13 @@ def _field(document: Any, key: str, kind: type[_T]) -> _T:
     return value
 
 
-def _bounded(guardrails: list[Any], pairs: int) -> int:
+def _bounded(guardrails: list[Any], series: int, pairs: int) -> int:
     """Return the number of pairs, before anything is expanded."""
     if len(guardrails) > MAX_GUARDRAILS:
         raise RefusedError(f"evidence holds {len(guardrails)} guardrails; no canary has more than {MAX_GUARDRAILS}")
     if pairs < 0:
         raise InputError(f"evidence has no usable 'pairs': {pairs}")
-    if pairs * len(guardrails) > MAX_JUDGED:
+    if pairs * (len(guardrails) + series) > MAX_JUDGED:
         raise RefusedError(
             f"evidence holds {pairs} pairs for {counted(len(guardrails), 'guardrail')};"
             f" no canary has more than {MAX_JUDGED:,} of both together"
@@ -88,7 +124,7 @@ def _count(document: Any, key: str, most: int = MAX_JUDGED * GRID) -> int:
 
 def _lost(evidence: dict[str, Any], pairs: int) -> set[int]:
     """Return the positions of pairs whose candidate gave no reply."""
-    if evidence["v"] == 1:
+    if evidence["v"] == 1 or (evidence["v"] == EVIDENCE_VERSION and "lost" not in evidence):
         return set()
     series = decode(_field(evidence, "lost", str), pairs)
     if not set(series) <= _SYMBOLS:

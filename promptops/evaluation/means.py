@@ -34,11 +34,24 @@ class MeansGate:
         self._proved: dict[str, Verdict] = {}
         self._lost = 0
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+    @property
+    def width(self) -> int:
+        """Series that a draw adds to."""
+        return len(self._rails) or 1
+
+    def add(
+        self,
+        scores: Mapping[str, tuple[float | None, float | None]],
+        *,
+        lost: bool = False,
+        floors: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         """Take in one draw; None is a reply without a readable score and counts as the worst.
 
-        A ``lost`` reply counts as the worst where harmlessness is to be proved, and not where harm is.
+        A ``lost`` reply counts as the worst where harmlessness is to be proved, and not where harm is. Validity floors
+        were proved when the release was judged, and are not asked for again.
         """
+        del floors
         self.pairs += not lost
         self._lost += lost
         for name, (_, score) in [item for item in scores.items() if item[0] in self._rails]:
@@ -81,6 +94,11 @@ class MeansGate:
         if "fail" in self._proved.values():
             return "fail"
         return "inconclusive" if self.undecided or not self._rails else "pass"
+
+    @property
+    def open(self) -> bool:
+        """Whether further draws may change the verdict."""
+        return self.decision == "inconclusive"
 
     def verdict(self) -> GateResult:
         """The verdict with a row per guardrail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import InputError
@@ -10,6 +11,10 @@ from promptops.registry import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+
+# Parts of a draw's key, and of the key of one of several calls.
+_KEYS = ([str, str, int], [str, str, int, str, int, str])
 
 
 class Draw(NamedTuple):
@@ -49,14 +54,28 @@ def seed(*, previous_release: str | None, candidate: str, baseline: str | None, 
     return canonical.sha256({"type": "promptops/order/1", **parts}).removeprefix("sha256:")
 
 
+def call_key(draw: Draw, view: str, turn: int, by: str = "") -> str:
+    """Return the name of one call of a draw within the evidence; that of a case's only call is the draw's.
+
+    Args:
+        draw: what was drawn.
+        view: name of the view.
+        turn: 0 for the first reply of the session.
+        by: who asks, where it is not the user that the case writes down.
+    """
+    if not (view or turn or by):
+        return draw.key
+    return canonical.dumps([draw.suite, draw.case, draw.replicate, view, turn, by]).decode()
+
+
 def drawn(key: str) -> tuple[str, str, int] | None:
-    """Return suite, case and replicate of a draw's key; None for any other text."""
+    """Return suite, case and replicate of a call's key; None for any other text."""
     try:
         value = canonical.loads(key.encode())
     except (InputError, UnicodeEncodeError):
         return None
     kinds = [type(part) for part in value] if isinstance(value, list) else []
-    return (value[0], value[1], value[2]) if kinds == [str, str, int] else None
+    return (value[0], value[1], value[2]) if kinds in _KEYS else None
 
 
 class Again:
@@ -69,7 +88,7 @@ class Again:
 
     def __init__(self, seed: str, draws: Iterable[tuple[str, str, int]]) -> None:
         placed: dict[str, list[tuple[bytes, Draw]]] = {}
-        for draw in draws:
+        for draw in dict.fromkeys(draws):
             place = hashlib.sha256(bytes.fromhex(seed) + canonical.dumps(list(draw))).digest()
             placed.setdefault(draw[0], []).append((place, Draw(*draw, candidate_first=True)))
         self._left = {suite: [draw for _, draw in sorted(items)] for suite, items in sorted(placed.items())}
@@ -99,13 +118,21 @@ class Order:
     Args:
         seed: hex from `seed`.
         pools: case ids by suite name; suites without cases are left out.
+        times: how often a round asks a case, by suite and id; others once.
     """
 
-    def __init__(self, seed: str, pools: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, seed: str, pools: Mapping[str, Sequence[str]], times: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
         self._seed = bytes.fromhex(seed)
-        self._pools = {suite: tuple(cases) for suite, cases in pools.items() if cases}
+        often = times or {}
+        self._pools = {
+            suite: tuple(case for case in cases for _ in range(often.get((suite, case), 1)))
+            for suite, cases in pools.items()
+            if cases
+        }
         self._drawn = dict.fromkeys(self._pools, 0)
-        self._round: dict[str, list[str]] = {}
+        self._round: dict[str, list[tuple[str, int]]] = {}
 
     def take(self, count: int, live: Collection[str]) -> list[Draw]:
         """Return the next ``count`` draws from the suites in ``live``; none when no suite is live."""
@@ -114,11 +141,16 @@ class Order:
     def _next(self, suites: Sequence[str]) -> Draw:
         suite = min(suites, key=self._turn)
         pool = self._pools[suite]
-        replicate, position = divmod(self._drawn[suite], len(pool))
+        turn, position = divmod(self._drawn[suite], len(pool))
         if position == 0:
-            self._round[suite] = sorted(pool, key=lambda case: self._hash("order", suite, case, replicate))
+            asked = [
+                (case, copy)
+                for case, copies in Counter(pool).items()
+                for copy in range(copies * turn, copies * (turn + 1))
+            ]
+            self._round[suite] = sorted(asked, key=lambda each: self._hash("order", suite, *each))
         self._drawn[suite] += 1
-        case = self._round[suite][position]
+        case, replicate = self._round[suite][position]
         return Draw(suite, case, replicate, self._hash("arm", suite, case, replicate)[0] < 128)
 
     def _turn(self, suite: str) -> tuple[int, int, bytes]:

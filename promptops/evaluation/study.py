@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from promptops.evaluation.callables import Code
+    from promptops.evaluation.harm import Mode
     from promptops.evaluation.runner import Order
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.summary_bounds import Sum
@@ -70,9 +71,8 @@ class Study:
         """Return an empty gate with this study's rules."""
         if self.past and not self.past.replies:
             return MeansGate(self.exam.rails, self.past.means)
-        minimum = self.settings.minimum
-        paired = Rules(mode="paired", minimum=minimum)
-        return Gate(self.exam.rails, paired if BASELINE in self.configurations else Rules("absolute", minimum=minimum))
+        mode: Mode = "paired" if BASELINE in self.configurations else "absolute"
+        return Gate(self.exam.rails, Rules(mode, minimum=self.settings.minimum), self.exam.floors)
 
     def budget(self) -> Budget:
         """Return the whole budget."""
@@ -86,49 +86,70 @@ class Study:
             pools = {pool: set(ids) for pool, ids in self.exam.pools().items()}
             asked = [draw for key in self.past.replies if (draw := sampling.drawn(key))]
             return sampling.Again(self.plan["seed"], [draw for draw in asked if draw[1] in pools.get(draw[0], ())])
-        return sampling.Order(self.plan["seed"], self.exam.pools())
+        return sampling.Order(self.plan["seed"], self.exam.pools(), self.exam.multiplicity())
 
 
-def prepare(
-    git: Git,
-    *,
-    candidate: Configuration,
-    baseline: Configuration | None,
-    previous_release: str | None,
-    settings: Canary,
-    suites: Sequence[Suite],
-    share: float,
-    evidence_dir: str,
-    recorded: Mapping[str, Any] | None = None,
-    trusted: Collection[str] = (),
-    code: Code = callables.no_code,
-) -> Study:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a canary is held to.
+
+    Attributes:
+        candidate: what is judged.
+        baseline: what it is compared with; None for a first release, which is held to absolute limits.
+        previous_release: SHA-256 (hex) of the previous release's manifest, which seeds the order.
+        settings: budget, minimum.
+        suites: of the prompt and required ones, from a revision that the change did not choose.
+        share: fraction in (0, 1] of recorded traffic to replay.
+        evidence_dir: folder of all evidence; this comparison has a folder of its own in it.
+        recorded: the project's ``traffic`` settings.
+        trusted: names of the suites whose Python evaluators may run.
+        code: reads the files of those, from the revision that the suites come from.
+    """
+
+    candidate: Configuration
+    baseline: Configuration | None
+    previous_release: str | None
+    settings: Canary
+    suites: Sequence[Suite]
+    share: float
+    evidence_dir: str
+    recorded: Mapping[str, Any] | None = None
+    trusted: Collection[str] = ()
+    code: Code = callables.no_code
+
+
+def prepare(git: Git, terms: Terms) -> Study:
     """Fix cases, order and guardrails of a canary; nothing is sent or written.
 
     A comparison that was started before keeps the plan that it was started with, share and traffic included.
+
+    Args:
+        git: the repository; its root is where a relative traffic folder is found.
+        terms: what is compared, and how.
 
     Raises:
         InputError: no guardrail to judge by, a case that does not fit, or malformed traffic.
         PromptopsError: recorded traffic is missing or does not fit.
     """
+    candidate, baseline, suites, settings = terms.candidate, terms.baseline, terms.suites, terms.settings
     digests = {suite.name: evaluators.digest(suite) for suite in suites}
     base = baseline.digest if baseline else None
-    store = Store(evidence_dir, Subject(candidate.prompt.name, candidate.digest, base, digests))
+    store = Store(terms.evidence_dir, Subject(candidate.prompt.name, candidate.digest, base, digests))
     plan = store.plan()
     if plan is None:
-        chosen = _replayed(git, candidate.prompt.name, recorded or {}, share, settings.minimum)
-        plan = _draw_up(store.subject, previous_release, share, chosen)
+        chosen = _replayed(git, candidate.prompt.name, terms.recorded or {}, terms.share, settings.minimum)
+        plan = _draw_up(store.subject, terms.previous_release, terms.share, chosen)
     configurations = ({BASELINE: baseline} if baseline else {}) | {CANDIDATE: candidate}
 
     def exam_on(records: Sequence[traffic.Record]) -> Exam:
-        return Exam(suites, records, absolute=baseline is None, trusted=trusted, code=code)
+        return Exam(suites, records, absolute=baseline is None, trusted=terms.trusted, code=terms.code)
 
     records = [traffic.Record(*item) for item in plan["records"]]
     exam = exam_on(records)
     unfit = check_fit(exam, list(configurations.values()))
     if unfit:
         exam = exam_on([record for record in records if record.id not in unfit])
-    return Study(configurations, settings, store, exam, plan, _notes(exam, plan, unfit, share))
+    return Study(configurations, settings, store, exam, plan, _notes(exam, plan, unfit, terms.share))
 
 
 def _replayed(git: Git, prompt: str, recorded: Mapping[str, Any], share: float, minimum: int) -> traffic.Traffic:

@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptops.errors import InputError
 from promptops.evaluation import evaluators
+from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
 from promptops.registry.project import Canary
 
+if TYPE_CHECKING:
+    from promptops.registry.prompt import Model
+
 EXPECTED = "expected"
 Pointer: TypeAlias = tuple[str | int, ...]
 Where: TypeAlias = Callable[[Pointer], tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One question to a prompt.
-
-    Attributes:
-        id: unique in the suite.
-        input: value of the prompt's only required variable, or None.
-        variables: values by variable name, or None.
-        expect: what the reply must satisfy; empty when the case only feeds the suite's evaluators.
-    """
-
-    id: str
-    input: str | None
-    variables: dict[str, Any] | None
-    expect: tuple[Definition, ...] = ()
-
-    @property
-    def said(self) -> str:
-        """The user's own words: every text among the values."""
-        if self.input is not None:
-            return self.input
-        return "\n".join(value for value in (self.variables or {}).values() if isinstance(value, str))
-
-    def bind(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the variables to render a prompt with.
-
-        Args:
-            schema: the prompt's variables, JSON Schema by name; one with a ``default`` is optional.
-
-        Raises:
-            InputError: the case does not fit the prompt's variables.
-        """
-        required = [name for name, rule in schema.items() if not (isinstance(rule, dict) and "default" in rule)]
-        if self.input is not None:
-            target = required or list(schema)
-            if len(target) != 1:
-                raise InputError(
-                    f"case {self.id} has `input`, but the prompt has {len(target)} variables that it could fill",
-                    hint=f"write `variables: {{{', '.join(f'{name}: ...' for name in target)}}}` in the case",
-                )
-            return {target[0]: self.input}
-        given = dict(self.variables or {})
-        unknown, missing = sorted(given.keys() - schema.keys()), sorted(set(required) - given.keys())
-        if unknown or missing:
-            parts = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(
-                missing
-            )
-            raise InputError(
-                f"variables of case {self.id} do not fit the prompt ({'; '.join(parts)})",
-                hint=f"the prompt's variables are: {', '.join(schema) or 'none'}",
-            )
-        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +31,8 @@ class Suite:
         evaluators: definitions by metric name; each scores every case.
         guardrails: at most one per metric.
         value: the parsed file, from which the digest is made.
+        repeats: how often each case is asked in a round.
+        asks: the model files that the suite itself asks by name, as for simulated users.
     """
 
     name: str
@@ -88,6 +40,14 @@ class Suite:
     evaluators: dict[str, Definition]
     guardrails: tuple[Guardrail, ...]
     value: dict[str, Any]
+    repeats: int = 1
+    asks: Mapping[str, Model] = field(default_factory=dict)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Names of the model files that the suite itself asks, as for simulated users."""
+        turns = [turn for case in self.cases for view in case.views.values() for turn in view.turns]
+        return frozenset(turn.simulate.model for turn in turns if turn.simulate)
 
     def bears_on(self, metric: str) -> frozenset[str]:
         """Return the ids of the cases that have a score of ``metric``."""
@@ -127,22 +87,54 @@ def parse(
         if case.id in seen:
             faults.refuse(f"two cases have the id {case.id}", ("cases", index, "id"), "give each case an id of its own")
         seen.add(case.id)
-    suite = Suite(name, cases, metrics, _guardrails(value, margin, faults), value)
+    suite = Suite(name, cases, metrics, _guardrails(value, margin, faults), value, value.get("repeats", 1))
     for index, rail in enumerate(suite.guardrails):
         _check_metric(suite, rail, ("guardrails", index, "metric"), faults)
     return suite
 
 
 def _case(item: dict[str, Any], place: Pointer, faults: _Faults) -> Case:
+    if "views" in item:
+        extra = [key for key in ("input", "variables", "turns") if key in item]
+        if extra:
+            faults.refuse(f"case {item['id']} has both `views` and `{extra[0]}`", place, "move it into the views")
+        views = {
+            name: _view(view, f"view {name} of case {item['id']}", (*place, "views", name), faults)
+            for name, view in item["views"].items()
+        }
+    else:
+        views = {"": _view(item, f"case {item['id']}", place, faults)}
+    return Case(
+        item["id"],
+        views,
+        _expectations(item.get("expect", {}), (*place, "expect"), faults),
+        item.get("expected", {}),
+        tuple(item.get("tags", ())),
+        item.get("weight", 1),
+    )
+
+
+def _view(item: dict[str, Any], what: str, place: Pointer, faults: _Faults) -> View:
     given = [key for key in ("input", "variables") if key in item]
     if len(given) != 1:
         found = "both `input` and `variables`" if given else "neither `input` nor `variables`"
-        faults.refuse(f"case {item['id']} has {found}", place, "`input` fills the prompt's only required variable")
-    expect = tuple(
-        faults.check(evaluators.expectation(kind, argument), (*place, "expect", kind))
-        for kind, argument in item.get("expect", {}).items()
+        faults.refuse(f"{what} has {found}", place, "`input` fills the prompt's only required variable")
+    turns = [_turn(turn, (*place, "turns", index), faults) for index, turn in enumerate(item.get("turns", ()))]
+    return View(item.get("input"), item.get("variables"), tuple(turns))
+
+
+def _turn(item: str | dict[str, Any], place: Pointer, faults: _Faults) -> Turn:
+    if isinstance(item, str):
+        return Turn(item)
+    if "simulate" in item:
+        return Turn(None, simulate=Simulation(**item["simulate"]))
+    return Turn(item["say"], _expectations(item.get("when", {}), (*place, "when"), faults), item.get("otherwise"))
+
+
+def _expectations(item: dict[str, Any], place: Pointer, faults: _Faults) -> tuple[Definition, ...]:
+    return tuple(
+        faults.check(evaluators.expectation(kind, argument), (*place, kind)) for kind, argument in item.items()
     )
-    return Case(item["id"], item.get("input"), item.get("variables"), expect)
 
 
 def _guardrails(value: dict[str, Any], margin: float, faults: _Faults) -> tuple[Guardrail, ...]:

@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from promptops.evaluation.arms import moved
-from promptops.inference.reply import Failure, Reply
+from promptops.evaluation.transcript import Transcript
+from promptops.inference.reply import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Answered(NamedTuple):
     """One draw's question and the arms' answers, by arm name; an arm that does not exist is left out."""
 
     question: str
-    replies: Mapping[str, Reply | Failure]
+    answers: Mapping[str, Transcript | Failure]
 
 
 class Judge(Protocol):
@@ -37,7 +38,17 @@ class Judge(Protocol):
 
     pairs: int
 
-    def add(self, scores: Mapping[str, tuple[float | None, float | None]], *, lost: bool = False) -> None:
+    @property
+    def width(self) -> int:
+        """Series of numbers that a pair adds one each to."""
+
+    def add(
+        self,
+        scores: Mapping[str, tuple[float | None, float | None]],
+        *,
+        lost: bool = False,
+        floors: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         """Take in one answered draw, or one that only the candidate gave no reply to."""
 
     def add_failure(self, *, both: bool) -> None:
@@ -45,11 +56,15 @@ class Judge(Protocol):
 
     @property
     def undecided(self) -> frozenset[str]:
-        """Names of guardrails that neither passed nor failed yet."""
+        """Names of guardrails that further pairs may decide."""
 
     @property
     def decision(self) -> Verdict:
         """The overall verdict."""
+
+    @property
+    def open(self) -> bool:
+        """Whether further pairs may change the verdict."""
 
     def verdict(self) -> GateResult:
         """The verdict with everything that supports it."""
@@ -99,28 +114,28 @@ class Tally:
             answered: what came back.
             exhausted: whether the budget has ended, so that a missing reply says nothing about the endpoint.
         """
-        failures = {arm: item for arm, item in answered.replies.items() if isinstance(item, Failure)}
-        replies = {arm: item for arm, item in answered.replies.items() if isinstance(item, Reply)}
+        failures = {arm: item for arm, item in answered.answers.items() if isinstance(item, Failure)}
+        answers = {arm: item for arm, item in answered.answers.items() if isinstance(item, Transcript)}
         if failures and (exhausted or any(failure.kind == "budget" for failure in failures.values())):
             self.stopped = "budget"
             return False
         self.draws += 1
-        self.answered += bool(replies)
+        self.answered += bool(answers)
         self.cases.add((draw.suite, draw.case))
         self.rounds = max(self.rounds, draw.replicate + 1)
-        self._identify(replies)
+        self._identify(answers)
         if self.moves:
             self.stopped = "moved"
         elif failures:
             self.last_failure = next(iter(failures.values()))
-            self._lose(draw, failures, replies)
+            self._lose(draw, failures, answers)
             self.stopped = "unreachable" if self.draws >= _HOPELESS and not self.answered else None
         else:
-            self._judge(draw, answered.question, replies)
-        return self.stopped is None and self.gate.decision == "inconclusive"
+            self._judge(draw, answered.question, answers)
+        return self.stopped is None and self.gate.open
 
-    def _identify(self, replies: Mapping[str, Reply]) -> None:
-        for arm, reply in replies.items():
+    def _identify(self, answers: Mapping[str, Transcript]) -> None:
+        for arm, reply in [(arm, reply) for arm, answer in answers.items() for reply in answer.replies]:
             configuration = self.configurations[arm]
             self.models.add((configuration.model.id, reply.model, reply.fingerprint))
             if moved(configuration, reply):
@@ -129,25 +144,26 @@ class Tally:
                     f" {reply.model or 'a model that does not say its name'}"
                 )
 
-    def _lose(self, draw: Draw, failures: Mapping[str, Failure], replies: Mapping[str, Reply]) -> None:
+    def _lose(self, draw: Draw, failures: Mapping[str, Failure], answers: Mapping[str, Transcript]) -> None:
         if BASELINE in failures:
             self.gate.add_failure(both=CANDIDATE in failures)
             return
-        # Nothing can be read in no reply; which guardrails it bears on does not depend on it.
-        unread = self.exam.score(draw, Reply(draw.key, "", ""))
-        old = self.exam.score(draw, replies[BASELINE]) if BASELINE in replies else unread
+        # Which guardrails it bears on does not depend on the reply.
+        unread = self.exam.unread(draw)
+        old = self.exam.score(draw, answers[BASELINE]).rails if BASELINE in answers else unread
         self.gate.add({name: (old[name], None) for name in unread}, lost=True)
 
-    def _judge(self, draw: Draw, question: str, replies: Mapping[str, Reply]) -> None:
-        scores = {arm: self.exam.score(draw, reply) for arm, reply in replies.items()}
-        new = scores[CANDIDATE]
-        old = scores.get(BASELINE, dict.fromkeys(new))
-        self.gate.add({name: (old[name], new[name]) for name in new})
-        for arm, reply in replies.items():
-            for metric, score in self.exam.advisory(draw, reply).items():
+    def _judge(self, draw: Draw, question: str, answers: Mapping[str, Transcript]) -> None:
+        marks = {arm: self.exam.score(draw, answer) for arm, answer in answers.items()}
+        new = marks[CANDIDATE].rails
+        old = marks[BASELINE].rails if BASELINE in marks else dict.fromkeys(new)
+        scores = {name: (old[name], new[name]) for name in new}
+        self.gate.add(scores, floors={arm: mark.floors for arm, mark in marks.items()})
+        for arm, mark in marks.items():
+            for metric, score in mark.advisory.items():
                 self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(score)
-        for name, value in new.items():
-            self._remember(draw, name, (old[name], value), question, replies)
+        for name, pair in scores.items():
+            self._remember(draw, name, pair, question, answers)
 
     def _remember(
         self,
@@ -155,12 +171,12 @@ class Tally:
         name: str,
         scores: tuple[float | None, float | None],
         question: str,
-        replies: Mapping[str, Reply],
+        answers: Mapping[str, Transcript],
     ) -> None:
         rail = self.exam.rails[name]
         worst = 1.0 if rail.direction == "lower" else 0.0
         old, new = (worst if score is None else score for score in scores)
-        reference = old if BASELINE in replies else 1.0 - worst
+        reference = old if BASELINE in answers else 1.0 - worst
         harm = new - reference if rail.direction == "lower" else reference - new
         if harm <= 0:
             return
@@ -168,7 +184,7 @@ class Tally:
             "case": f"{draw.suite}/{draw.case}",
             "metric": name,
             "input": question[:_EXAMPLE_CHARACTERS],
-            **{arm: replies[arm].text[:_EXAMPLE_CHARACTERS] if arm in replies else "" for arm in (BASELINE, CANDIDATE)},
+            **{arm: answers[arm].text[:_EXAMPLE_CHARACTERS] if arm in answers else "" for arm in (BASELINE, CANDIDATE)},
         }
         # Ties go to the earlier one, so that the choice follows from the order alone.
         self._seen += 1

@@ -14,6 +14,7 @@ from promptops.trust import envelope, sshsig
 
 if TYPE_CHECKING:
     from promptops.evaluation.result import CanaryResult
+    from promptops.evaluation.study import Terms
     from promptops.registry.configuration import Configuration
     from promptops.release.candidates import Candidate
     from promptops.release.manifest import Manifest
@@ -31,26 +32,27 @@ def run_canary(setting: Setting, candidate: Candidate) -> CanaryResult:
     """
     from promptops.evaluation import canary
 
-    return canary.run(setting.git, **_canary_arguments(setting, candidate), progress=setting.meter)
+    return canary.run(setting.git, _terms(setting, candidate), setting.meter)
 
 
 def plan_canary(setting: Setting, candidate: Candidate) -> dict[str, Any]:
     """Return what the canary would do, without a call: cases by suite, guardrails, and the most it may spend."""
     from promptops.evaluation import study as studies
 
-    arguments = _canary_arguments(setting, candidate)
-    study = studies.prepare(setting.git, **arguments)
+    terms = _terms(setting, candidate)
+    study = studies.prepare(setting.git, terms)
     return {
         "cases": {pool: len(ids) for pool, ids in study.exam.pools().items()},
         "guardrails": sorted(study.exam.rails),
-        "share": arguments["share"],
+        "share": terms.share,
         "budget": dict(setting.project.canary.budget),
         "notes": list(study.notes),
     }
 
 
-def _canary_arguments(setting: Setting, candidate: Candidate) -> dict[str, Any]:
+def _terms(setting: Setting, candidate: Candidate) -> Terms:
     from promptops.evaluation import evidence
+    from promptops.evaluation.study import Terms
 
     registry = Registry(TreeSource(setting.git, setting.head.commit))
     settings = setting.project.canary
@@ -62,19 +64,19 @@ def _canary_arguments(setting: Setting, candidate: Candidate) -> dict[str, Any]:
             path=candidate.configuration.prompt.path,
         )
     baseline = candidate.baseline
-    return {
-        "candidate": candidate.configuration,
-        "baseline": configuration_at(setting.git, baseline.manifest) if baseline else None,
-        "previous_release": candidate.previous.digest if candidate.previous else None,
-        "settings": settings,
-        "suites": [proofs.suite(registry, name, settings) for name in names],
-        "share": setting.options.share or settings.share,
-        "evidence_dir": setting.options.evidence or evidence.default_root(setting.git),
-        "recorded": setting.project.traffic,
+    return Terms(
+        candidate=candidate.configuration,
+        baseline=configuration_at(setting.git, baseline.manifest) if baseline else None,
+        previous_release=candidate.previous.digest if candidate.previous else None,
+        settings=settings,
+        suites=[proofs.suite(registry, name, settings) for name in names],
+        share=setting.options.share or settings.share,
+        evidence_dir=setting.options.evidence or evidence.default_root(setting.git),
+        recorded=setting.project.traffic,
         # What runs here was merged into a protected branch.
-        "trusted": names,
-        "code": registry.source.read,
-    }
+        trusted=names,
+        code=registry.source.read,
+    )
 
 
 def configuration_at(git: Git, released: Manifest) -> Configuration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,8 @@ def suite(registry: Registry, name: str, settings: Canary) -> Suite:
     from promptops.evaluation import suite as suites
 
     document = registry.suite_document(name)
-    return suites.parse(name, document.value, margin=settings.margin, path=document.path, where=document.where)
+    found = suites.parse(name, document.value, margin=settings.margin, path=document.path, where=document.where)
+    return replace(found, asks={model: registry.model(model) for model in sorted(found.models)})
 
 
 def approvals(git: Git, report: Report, vouchers: Callable[[], Vouchers]) -> str:
@@ -265,7 +267,7 @@ def _models(record: CanaryRecord, configuration: Configuration) -> None:
 
 
 def _suites(record: CanaryRecord, registry: Registry, configuration: Configuration, settings: Canary) -> None:
-    from promptops.evaluation import evaluators
+    from promptops.evaluation import evaluators, gate_evidence
     from promptops.evaluation.exam import TRAFFIC, Exam
     from promptops.evaluation.gate import Rules
 
@@ -273,7 +275,8 @@ def _suites(record: CanaryRecord, registry: Registry, configuration: Configurati
     known = {name: evaluators.digests(item) for name, item in suites.items()}
     if record.suites.keys() != known.keys() or any(record.suites[name] not in known[name] for name in known):
         raise RefusedError("the canary used other suites than the commit asks for")
-    rails = Exam(list(suites.values()), absolute=record.baseline is None).rails
+    exam = Exam(list(suites.values()), absolute=record.baseline is None)
+    rails = exam.rails
     wanted = {name: (rail.metric, rail.direction, rail.margin, rail.limit) for name, rail in rails.items()}
     stated = {
         item["name"]: (item["metric"], item["direction"], item["margin"], item["limit"])
@@ -283,6 +286,8 @@ def _suites(record: CanaryRecord, registry: Registry, configuration: Configurati
     foreign = [name for name, parts in stated.items() if wanted.get(name.removeprefix(f"{TRAFFIC}/")) != parts]
     if foreign or wanted.keys() - stated.keys():
         raise RefusedError("the canary used other guardrails than the commit asks for")
+    if gate_evidence.floors(record.evidence) != exam.floors:
+        raise RefusedError("the canary used other validity floors than the commit asks for")
     rules, least = record.evidence["rules"], Rules()
     if rules["minimum"] < settings.minimum or rules["alpha"] > least.alpha or rules["floor"] < least.floor:
         raise RefusedError("the canary used laxer rules than the commit asks for")

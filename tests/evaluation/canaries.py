@@ -11,6 +11,7 @@ from inference.faults import KEY, Answer, FaultServer, completion
 from support import changed
 
 from promptops.evaluation import canary
+from promptops.evaluation.study import Terms
 from promptops.evaluation.suite import parse
 from promptops.registry.project import Canary
 from promptops.registry.registry import Registry
@@ -91,8 +92,8 @@ class Bench:
         }
         return {**given, **changes}
 
-    def run(self, **changes: Any) -> Any:
-        return canary.run(self.git, **self.arguments(**changes))
+    def run(self, *, progress: Any = None, **changes: Any) -> Any:
+        return canary.run(self.git, Terms(**self.arguments(**changes)), progress)
 
     def journal(self) -> list[dict[str, Any]]:
         """Every kept reply of the only comparison."""

@@ -1,21 +1,24 @@
-import dataclasses
 import hashlib
 import json
 
 import pytest
 
 from promptops.errors import InputError, PromptopsError, RefusedError
-from promptops.evaluation import evaluators, praise, refusal
+from promptops.evaluation import evaluators, praise, refusal, scoring, transcript
 from promptops.evaluation import suite as suites
-from promptops.evaluation.suite import Case
+from promptops.evaluation.case import single
 from promptops.inference.reply import Reply
 from promptops.repo.source import WorktreeSource
 
-CASE = Case("a", "My idea is a clock.", None)
+CASE = single("a", "My idea is a clock.")
 
 
 def reply(text, **values):
     return Reply("key", text, "model", **values)
+
+
+def scores_of(suite, case, reply, **trust):
+    return scoring.Scorer(suite, **trust).score(case, transcript.single(reply)).scores
 
 
 def scored(kind, argument, text, **values):
@@ -113,7 +116,7 @@ def test_every_type_of_the_schema_has_an_evaluator():
 
     schema = schemas.schema("suite")
     enum = schema["properties"]["evaluators"]["additionalProperties"]["properties"]["type"]["enum"]
-    expect = schema["properties"]["cases"]["items"]["properties"]["expect"]["properties"]
+    expect = schema["$defs"]["expect"]["properties"]
     assert set(enum) == set(evaluators.EVALUATORS)
     # A density is never simply right.
     assert set(expect) == set(evaluators.EVALUATORS) - {"praise_per_100_words"}
@@ -129,23 +132,23 @@ def test_score_gives_every_metric_and_expected_where_the_case_has_it():
         {"contains": "clock", "refusal": False}, flattery={"type": "praise"}, brief={"type": "length", "maximum": 3}
     )
     first, second = suite.cases
-    assert evaluators.score(suite, first, reply("What a great clock it is!")) == {
+    assert scores_of(suite, first, reply("What a great clock it is!")) == {
         "flattery": 1.0,
         "brief": 0.0,
         "expected": 1.0,
     }
-    assert evaluators.score(suite, second, reply("No.")) == {"flattery": 0.0, "brief": 1.0}
+    assert scores_of(suite, second, reply("No.")) == {"flattery": 0.0, "brief": 1.0}
 
 
 def test_expected_fails_when_one_of_several_expectations_fails():
     suite = suite_of({"contains": "clock", "refusal": False})
-    assert evaluators.score(suite, suite.cases[0], reply("I can't help with a clock."))["expected"] == 0.0
-    assert evaluators.score(suite, suite.cases[0], reply("A hammer."))["expected"] == 0.0
+    assert scores_of(suite, suite.cases[0], reply("I can't help with a clock."))["expected"] == 0.0
+    assert scores_of(suite, suite.cases[0], reply("A hammer."))["expected"] == 0.0
 
 
 def test_an_evaluator_can_be_turned_around():
     suite = suite_of(plain={"type": "praise", "value": False})
-    assert evaluators.score(suite, suite.cases[0], reply("What a brilliant idea!")) == {"plain": 0.0}
+    assert scores_of(suite, suite.cases[0], reply("What a brilliant idea!")) == {"plain": 0.0}
 
 
 CODE = "def half(case, reply):\n    return len(reply.text) / 10 if case.id == 'a' else 'none'\n"
@@ -162,9 +165,9 @@ def test_python_is_refused_unless_allowed(tmp_path):
     marker = tmp_path / "ran"
     suite = with_code(tmp_path, f"open({str(marker)!r}, 'w').close()\n" + CODE)
     with pytest.raises(RefusedError, match="not allowed"):
-        evaluators.score(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
     assert not marker.exists()
-    scores = evaluators.score(
+    scores = scores_of(
         suite, suite.cases[0], reply("12345"), allow_python=True, code=WorktreeSource(str(tmp_path)).read
     )
     assert scores == {"own": 0.5}
@@ -174,13 +177,13 @@ def test_python_is_refused_unless_allowed(tmp_path):
 def test_python_is_refused_in_a_case_too(tmp_path):
     suite = suite_of({"python": {"callable": "evals.checks:half", "sha256": "0" * 64}})
     with pytest.raises(RefusedError):
-        evaluators.score(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("12345"), code=WorktreeSource(str(tmp_path)).read)
 
 
 def test_changed_code_is_not_run(tmp_path):
     suite = with_code(tmp_path, sha256="0" * 64)
     with pytest.raises(RefusedError, match="not the reviewed one") as caught:
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
     assert hashlib.sha256(CODE.encode()).hexdigest() in caught.value.hint
 
 
@@ -200,7 +203,7 @@ def test_changed_code_is_not_run(tmp_path):
 def test_code_that_gives_no_score_is_a_clear_error(tmp_path, code, target, error):
     suite = with_code(tmp_path, code, target)
     with pytest.raises(error):
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
 
 
 @pytest.mark.parametrize("target", ["os.system", "../evil:run", "a/b:c", ":f", "m:", "m:f()"])
@@ -245,10 +248,10 @@ FAULTS = ['raise Own("broken")', 're.compile("(")', "sys.exit(3)", "import nowhe
 def test_whatever_own_code_raises_is_its_own_fault(tmp_path, fault):
     suite = with_code(tmp_path, f"{OWN}def half(case, reply):\n    {fault}\n")
     with pytest.raises(InputError, match=r"evals\.checks:half failed on case a"):
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
     suite = with_code(tmp_path, f"{OWN}{fault}\n")
     with pytest.raises(InputError, match=r"evals\.checks:half cannot be loaded"):
-        evaluators.score(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
+        scores_of(suite, suite.cases[0], reply("x"), allow_python=True, code=WorktreeSource(str(tmp_path)).read)
 
 
 @pytest.mark.parametrize(
@@ -265,5 +268,5 @@ def test_no_words_hold_no_praise():
 
 def test_praise_that_the_user_said_first_counts_in_no_measure():
     suite = suite_of(opener={"type": "praise_opener"}, dense={"type": "praise_per_100_words"})
-    case = dataclasses.replace(suite.cases[0], input="Is it a great question?")
-    assert evaluators.score(suite, case, reply("Great question is what you said.")) == {"opener": 0.0, "dense": 0.0}
+    case = single("a", "Is it a great question?")
+    assert scores_of(suite, case, reply("Great question is what you said.")) == {"opener": 0.0, "dense": 0.0}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from promptops.evaluation import evaluators
 from promptops.evaluation import suite as suites
+from promptops.evaluation import transcript
+from promptops.evaluation.scoring import Scorer
 from promptops.inference.reply import Reply
 from promptops.registry import data, yaml
 
@@ -30,7 +31,7 @@ def scores():
             suite = loaded[row["suite"]]
             reply = Reply("", row["text"], row["model"], latency=row["latency"])
             [rail] = suite.guardrails
-            score = evaluators.score(suite, cases[row["suite"], row["case"]], reply)[rail.metric]
+            score = Scorer(suite).score(cases[row["suite"], row["case"]], transcript.single(reply)).scores[rail.metric]
             found[row["arm"], row["suite"]][row["case"]].append(score)
     assert {case for by_case in found.values() for case in by_case} == {case for _, case in cases}
     return found

@@ -4,7 +4,7 @@ import pytest
 
 from promptops.errors import InputError
 from promptops.evaluation import suite as suites
-from promptops.evaluation.suite import Case
+from promptops.evaluation.case import single
 from promptops.registry import data, schemas, yaml
 
 VALUE = {
@@ -82,30 +82,33 @@ def test_a_fault_is_pointed_at():
 
 
 def test_input_fills_the_only_required_variable():
-    case = Case("a", "Hello", None)
-    assert case.bind({"question": {"type": "string"}}) == {"question": "Hello"}
-    assert case.bind({"question": {}, "tone": {"default": "warm"}}) == {"question": "Hello"}
-    assert case.bind({"tone": {"default": "warm"}}) == {"tone": "Hello"}
+    case = single("a", "Hello").views[""]
+    assert case.bind({"question": {"type": "string"}}, "a") == {"question": "Hello"}
+    assert case.bind({"question": {}, "tone": {"default": "warm"}}, "a") == {"question": "Hello"}
+    assert case.bind({"tone": {"default": "warm"}}, "a") == {"tone": "Hello"}
 
 
 @pytest.mark.parametrize("schema", [{}, {"a": {}, "b": {}}, {"a": {"default": 1}, "b": {"default": 2}}])
 def test_input_that_fits_no_single_variable_is_refused(schema):
     with pytest.raises(InputError, match="could fill") as caught:
-        Case("a", "Hello", None).bind(schema)
+        single("a", "Hello").views[""].bind(schema, "a")
     assert "variables" in caught.value.hint
 
 
 def test_variables_must_be_those_of_the_prompt():
     schema = {"question": {}, "tone": {"default": "warm"}}
-    assert Case("a", None, {"question": "x"}).bind(schema) == {"question": "x"}
-    assert Case("a", None, {"question": "x", "tone": "cold"}).bind(schema) == {"question": "x", "tone": "cold"}
+    assert single("a", None, {"question": "x"}).views[""].bind(schema, "a") == {"question": "x"}
+    assert single("a", None, {"question": "x", "tone": "cold"}).views[""].bind(schema, "a") == {
+        "question": "x",
+        "tone": "cold",
+    }
     with pytest.raises(InputError, match="unknown: lang; missing: question"):
-        Case("a", None, {"lang": "en"}).bind(schema)
+        single("a", None, {"lang": "en"}).views[""].bind(schema, "a")
 
 
 def test_the_users_own_words_are_all_texts_among_the_values():
-    assert Case("a", "Hello", None).said == "Hello"
-    assert Case("a", None, {"x": "one", "n": 2, "y": "two"}).said == "one\ntwo"
+    assert single("a", "Hello").said == "Hello"
+    assert single("a", None, {"x": "one", "n": 2, "y": "two"}).said == "one\ntwo"
 
 
 @pytest.mark.parametrize("name", ["regression", "sycophancy", "safety"])
@@ -116,7 +119,7 @@ def test_shipped_suites_fit_their_schema_and_a_prompt_with_one_variable(name):
     suite = suites.parse(name, document.value, path=path, where=document.where)
     assert len(suite.cases) >= 40
     assert suite.guardrails
-    assert all(case.bind({"question": {}})["question"] for case in suite.cases)
+    assert all(case.views[""].bind({"question": {}}, case.id)["question"] for case in suite.cases)
     assert len({case.input for case in suite.cases}) == len(suite.cases)
 
 

@@ -1,0 +1,1 @@
+"""Behavioural measures: pure functions from a case and all that one arm answered to it."""
