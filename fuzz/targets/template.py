@@ -69,9 +69,18 @@ def target(data: bytes) -> None:
 
 
 def _reference(files: dict[str, str]) -> jinja2.Environment:
-    return jinja2.sandbox.ImmutableSandboxedEnvironment(
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False, loader=jinja2.DictLoader(files)
     )  # fmt: skip
+    tojson = environment.filters["tojson"]
+
+    @jinja2.pass_eval_context
+    def plain(context: Any, value: Any, indent: int | None = None) -> str:
+        # Inside of a list Jinja2 would print the name of the class that marks HTML.
+        return str(tojson(context, value, indent))
+
+    environment.filters["tojson"] = plain
+    return environment
 
 
 def _compare(mine: str, environment: jinja2.Environment, text: str) -> None:

@@ -34,6 +34,7 @@ _ALLOWED = (
 # Python compiles no deeper code than about twice this.
 _MAX_DEPTH = 50
 _MAX_LOOPS = 10
+_MAX_INCLUDES = 20
 
 
 class _Rewriter(NodeTransformer):
@@ -103,6 +104,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, files: Mapping[str, str]) -> None:
         self.language = Language(self)
         self._files = files
+        self._depths: dict[str | None, int] = {}
         super().__init__(
             loader=DictLoader(files),
             undefined=StrictUndefined,
@@ -121,11 +123,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests.update(self.language.tests())
         self.globals.clear()
 
-    def get_template(self, name: Any, *args: Any, **options: Any) -> jinja2.Template:
-        """Return a template for one inclusion; includes that include twice would double without end."""
+    def get_template(self, name: Any, parent: str | None = None, **options: Any) -> jinja2.Template:
+        """Return a template for one inclusion; includes that include twice would double without end.
+
+        Each piece of an included text passes through all templates above it, so that their number is bounded too.
+        """
+        self._depths[name] = depth = self._depths.get(parent, 0) + 1
+        if depth > _MAX_INCLUDES:
+            raise InputError(f"template includes more than {_MAX_INCLUDES} levels deep, or its includes form a circle")
         self.language.spend()
         self.language.text(len(self._files.get(name, "")))
-        return super().get_template(name, *args, **options)
+        return super().get_template(name, parent, **options)
 
     def call_filter(self, name: str, *args: Any, **options: Any) -> Any:
         """Apply a filter that a template names in a text, as ``map`` does."""

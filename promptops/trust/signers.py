@@ -31,6 +31,8 @@ _LINE = re.compile(r'(?P<principal>\S+)[ \t]+(?:(?P<options>[a-z-]+(?:="[^"]*")?
 _OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?')
 _KEY = re.compile(r"(?P<type>[a-z0-9@.-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+=*)(?:[ \t]+.*)?")
 _OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
+# ssh-keygen(1), ALLOWED SIGNERS: YYYYMMDD, or with HHMM or HHMMSS.
+_DATE = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z?")
 _UNSAFE_PRINCIPAL = re.compile(r'[*?!,"\'\\]')
 _UNSAFE_NAMESPACE = re.compile(r"[*?!\s]")
 # A SubjectPublicKeyInfo up to the key itself: RFC 8410, section 4; RFC 5480, section 2.
@@ -220,6 +222,10 @@ def _signer(number: int, line: str, path: str) -> Signer:
     if unknown := options.keys() - _OPTIONS:
         message = f"option {min(unknown)} is not supported"
         raise InputError(message, hint=f"allowed: {', '.join(sorted(_OPTIONS))}", path=path, line=number)
+    for name in sorted(options.keys() - {"namespaces"}):
+        if not _DATE.fullmatch(options[name]):
+            message, hint = f"{name} is no date: {options[name]!r}", 'write it as "20300101" or "20300101120000Z"'
+            raise InputError(message, hint=hint, path=path, line=number)
     namespaces = tuple(options.get("namespaces", "").split(","))
     if not all(namespaces) or any(map(_UNSAFE_NAMESPACE.search, namespaces)):
         message = f"{match['principal']} may sign for anything: namespaces= must list what for"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -233,7 +234,7 @@ def test_a_syntax_error_has_a_line(text):
 
 
 def test_includes_that_double_end():
-    files = {f"{n}.md": f"{{% include '{n + 1}.md' %}}" * 2 for n in range(60)} | {"60.md": ""}
+    files = {f"{n}.md": f"{{% include '{n + 1}.md' %}}" * 2 for n in range(18)} | {"18.md": ""}
     with pytest.raises(InputError, match="steps"):
         template.render("{% include '0.md' %}", {}, files)
 
@@ -241,6 +242,13 @@ def test_includes_that_double_end():
 def test_includes_that_include_themselves_end():
     with pytest.raises(InputError, match="circle"):
         template.render("{% include 'a' %}", {}, {"a": "{% include 'a' %}"})
+
+
+@pytest.mark.parametrize(("levels", "good"), [(20, True), (21, False)])
+def test_includes_have_a_depth(levels, good):
+    files = {f"{n}.md": f"{n} {{% include '{n + 1}.md' %}}" for n in range(levels - 1)} | {f"{levels - 1}.md": "end"}
+    with contextlib.nullcontext() if good else pytest.raises(InputError, match="20 levels deep"):
+        assert template.render("{% include '0.md' %}", {}, files).endswith("end")
 
 
 DOUBLED = "".join("{% set s = " + inner + " %}" for inner in ["['xxxxxxxx']", *["[s, s]"] * 60])

@@ -38,6 +38,8 @@ def test_lines_are_read(keys):
         ('a@x namespaces="git,!release" {0}', "may sign for anything"),
         ('a@x namespaces="" {0}', "may sign for anything"),
         ('a@x cert-authority,namespaces="git" {0}', "cert-authority is not supported"),
+        ('a@x namespaces="git",valid-before="soon" {0}', "valid-before is no date"),
+        ('a@x namespaces="git",valid-after {0}', "valid-after is no date"),
         ('a@x namespaces="git" ssh-dss AAAAB3NzaC1kc3M=', "not accepted"),
         ('a@x namespaces="git" ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOfs', "malformed"),
         ('a@x namespaces="git" ssh-ed25519 AAAA', "malformed"),
