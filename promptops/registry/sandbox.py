@@ -123,7 +123,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests.update(self.language.tests())
         self.globals.clear()
 
-    def get_template(self, name: Any, parent: str | None = None, **options: Any) -> jinja2.Template:
+    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:  # noqa: A002  Jinja2 names it
         """Return a template for one inclusion; includes that include twice would double without end.
 
         Each piece of an included text passes through all templates above it, so that their number is bounded too.
@@ -133,7 +133,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise InputError(f"template includes more than {_MAX_INCLUDES} levels deep, or its includes form a circle")
         self.language.spend()
         self.language.text(len(self._files.get(name, "")))
-        return super().get_template(name, parent, **options)
+        return super().get_template(name, parent, globals)
 
     def call_filter(self, name: str, *args: Any, **options: Any) -> Any:
         """Apply a filter that a template names in a text, as ``map`` does."""
