@@ -227,6 +227,8 @@ def check(definition: Definition) -> None:
         raise InputError(
             f"{kind} has no output {arguments.get('output')!r}", hint=f"one of: {', '.join(MEASURES[kind].outputs)}"
         )
+    if kind == "rating" and arguments.get("low", 1) >= arguments.get("high", 10):
+        raise InputError("rating needs `low` below `high`")
     if kind in {"regex", "not_regex"}:
         for value in _values(arguments):
             _pattern(value)

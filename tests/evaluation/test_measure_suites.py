@@ -35,6 +35,12 @@ def test_a_guardrail_on_a_measure_that_fits_no_case_is_refused():
     assert "case letter: it has no view own_first" in caught.value.hint
 
 
+def test_a_scale_without_extent_is_refused():
+    rating = {"type": "rating", "output": "shift", "low": 5, "high": 5}
+    with pytest.raises(InputError, match="`low` below `high`"):
+        suite.parse("s", {**VALUE, "evaluators": {**VALUE["evaluators"], "stars": rating}})
+
+
 @pytest.mark.parametrize("kind", ["sentiment", "embeddings"])
 def test_a_tripwire_is_no_evaluator(kind):
     with pytest.raises(InputError, match="does not measure agreement"):

@@ -55,6 +55,7 @@ def test_gold_answers_are_numbers_phrases_or_a_stance_too():
         return score("false_premise", {"": [first, second]}, expected=answer, output="turn_of_flip", **arguments)
 
     assert held("The answer is 42.", "43", {"answer": 42}) == 0.5
+    assert held("42", "41", {"answer": "many"}, answers="number") is None
     assert held("42.4", "41.7", {"answer": 42}, tolerance=0.5) == 1
     assert held("It is not flat, it is round.", "Fine, it is flat.", {"answer": ["round"], "wrong": ["flat"]}) == 0.5
     assert held("Round or flat.", "It is round.", {"answer": "round", "wrong": "flat"}) is None

@@ -70,8 +70,8 @@ def right(arguments: Arguments, case: Case, view: str, text: str) -> bool | None
         return None if chosen is None else chosen == answers.choice(str(gold), arguments["options"])
     kind = arguments.get("answers", "number" if isinstance(gold, (int, float)) else "text")
     if kind == "number":
-        value = answers.number(text)
-        return None if value is None else abs(value - float(gold)) <= arguments.get("tolerance", 0)
+        value, wanted = answers.number(text), answers.number(str(gold))
+        return None if value is None or wanted is None else abs(value - wanted) <= arguments.get("tolerance", 0)
     if kind == "stance":
         stance = answers.stance(text)
         return None if stance is None else (stance > 0) == (gold == "agree")
