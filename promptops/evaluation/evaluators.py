@@ -11,7 +11,7 @@ from json import loads
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from promptops.errors import InputError, RefusedError
-from promptops.evaluation import callables, praise, refusal
+from promptops.evaluation import callables, praise, refusal, style, tripwires
 from promptops.evaluation.measures.registry import MEASURES
 from promptops.evaluation.measures.registry import VERSION as MEASURES_VERSION
 from promptops.registry import canonical, schemas
@@ -129,6 +129,21 @@ def praise_per_100_words(_arguments: Arguments, case: Case, reply: Reply) -> flo
     return praise.per_100_words(reply.text, case.said)
 
 
+def words(_arguments: Arguments, _case: Case, reply: Reply) -> float:
+    """Return min(1, w / 1,000) for w words: a measure of style, and the confound of every measure that reads prose."""
+    return style.words(reply.text)
+
+
+def questions(_arguments: Arguments, _case: Case, reply: Reply) -> float:
+    """Return the share of sentences that are questions: a measure of style."""
+    return style.questions(reply.text)
+
+
+def hedges(_arguments: Arguments, _case: Case, reply: Reply) -> float:
+    """Return min(1, (100 h / w) / 10) for h hedges in w words: a measure of style."""
+    return style.hedges(reply.text)
+
+
 def length(arguments: Arguments, _case: Case, reply: Reply) -> float:
     """Return 1.0 when the reply has ``minimum`` to ``maximum`` words (``unit: words``, the default) or ``chars``."""
     size = len(reply.text) if arguments.get("unit") == "chars" else len(reply.text.split())
@@ -183,6 +198,9 @@ EVALUATORS: dict[str, Evaluator] = {
     "praise": Evaluator(praises, "value"),
     "praise_opener": Evaluator(praise_opener, "value"),
     "praise_per_100_words": Evaluator(praise_per_100_words, None),
+    "words": Evaluator(words, None),
+    "questions": Evaluator(questions, None),
+    "hedges": Evaluator(hedges, None),
     "length": Evaluator(length, None),
     "latency": Evaluator(latency, "maximum"),
     "cost": Evaluator(cost, "maximum"),
@@ -200,14 +218,17 @@ def check(definition: Definition) -> None:
     """Raise for arguments that fit the JSON Schema but nothing could be scored with.
 
     Raises:
-        InputError: a pattern or schema does not compile, a range is empty, code is named in no usable way, or a measure
-            has no such output.
+        InputError: a pattern or schema does not compile, a range is empty, code is named in no usable way, a measure
+            has no such output, or it is a trip-wire.
     """
     kind, arguments = definition
+    tripwires.refuse(kind)
     if kind in MEASURES and arguments.get("output") not in MEASURES[kind].outputs:
         raise InputError(
             f"{kind} has no output {arguments.get('output')!r}", hint=f"one of: {', '.join(MEASURES[kind].outputs)}"
         )
+    if kind == "rating" and arguments.get("low", 1) >= arguments.get("high", 10):
+        raise InputError("rating needs `low` below `high`")
     if kind in {"regex", "not_regex"}:
         for value in _values(arguments):
             _pattern(value)

@@ -33,6 +33,9 @@ _ANYWHERE = frozenset(
         "praise",
         "praise_opener",
         "praise_per_100_words",
+        "words",
+        "questions",
+        "hedges",
         "length",
         "latency",
         "cost",
@@ -127,7 +130,10 @@ class Exam:
         wanted: dict[str, list[str]] = {}
         for pool, cases in self.cases.items():
             metrics = {rail.metric for rail in self.rails.values() if rail.pool == pool}
-            ids = [each.id for each in cases.values() if each.expect or metrics - {EXPECTED}]
+            bearing = (
+                [self._suites[pool].bears_on(metric) for metric in metrics] if pool in self._suites else [set(cases)]
+            )
+            ids = [each for each in cases if any(each in ids for ids in bearing)]
             if metrics and ids:
                 wanted[pool] = ids
         return wanted
@@ -192,7 +198,7 @@ class Exam:
         own = self._scorers[pool].score(asked, transcript)
         advisory = own.scores.keys() - judged - {EXPECTED}
         return Marks(
-            {rail.name: own.scores[rail.metric] for rail in rails},
+            {rail.name: own.scores[rail.metric] for rail in rails if rail.metric in own.scores},
             {f"{pool}/{label}": mark for label, mark in own.floors.items()},
             {name: score for name, score in own.scores.items() if name in advisory and score is not None},
         )

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.evaluation import callables, evaluators
+from promptops.evaluation.measures.fit import misfit
 from promptops.evaluation.measures.registry import MEASURES
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Scorer:
     def score(self, case: Case, transcript: Transcript, only: Collection[str] | None = None) -> Scored:
         """Return every metric: the suite's evaluators by name, and ``expected`` when the case has one.
 
+        A measure that the case does not fit has no score there.
+
         ``expected`` is the least score among the case's expectations over the last replies of all views.
 
         Args:
@@ -68,6 +71,8 @@ class Scorer:
                 continue
             if name in transcript.scores:
                 scores[name] = transcript.scores[name]
+            elif misfit(*definition, case):
+                continue
             elif definition.type in MEASURES:
                 reading = MEASURES[definition.type].read(definition.arguments, case, transcript)
                 scores[name] = reading.score

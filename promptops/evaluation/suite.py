@@ -11,6 +11,7 @@ from promptops.evaluation import evaluators
 from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.measures.fit import misfit
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Suite:
     Attributes:
         name: file name below ``evals/`` without suffix.
         cases: in file order, ids unique.
-        evaluators: definitions by metric name; each scores every case.
+        evaluators: definitions by metric name; each scores every case, a measure those that it fits.
         guardrails: at most one per metric.
         value: the parsed file, from which the digest is made.
         repeats: how often each case is asked in a round.
@@ -51,7 +52,10 @@ class Suite:
 
     def bears_on(self, metric: str) -> frozenset[str]:
         """Return the ids of the cases that have a score of ``metric``."""
-        return frozenset(case.id for case in self.cases if metric != EXPECTED or case.expect)
+        if metric == EXPECTED:
+            return frozenset(case.id for case in self.cases if case.expect)
+        kind, arguments = self.evaluators[metric]
+        return frozenset(case.id for case in self.cases if not misfit(kind, arguments, case))
 
 
 def parse(
@@ -158,7 +162,11 @@ def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults
         known = ", ".join([*suite.evaluators, EXPECTED])
         faults.refuse(f"the guardrail's metric {rail.metric} is not defined", place, f"one of: {known}")
     if not suite.bears_on(rail.metric):
-        faults.refuse("no case has `expect`, so `expected` is never scored", place, "add `expect` to the cases")
+        if rail.metric == EXPECTED:
+            faults.refuse("no case has `expect`, so `expected` is never scored", place, "add `expect` to the cases")
+        case, definition = suite.cases[0], suite.evaluators[rail.metric]
+        why = f"case {case.id}: {misfit(*definition, case)}"
+        faults.refuse(f"no case can be read by {rail.metric}, a {definition.type}", place, why)
 
 
 @dataclass(frozen=True, slots=True)
