@@ -70,4 +70,4 @@ class Input(NamedTuple):
 def slug(path: str) -> str:
     """Return a file's name without suffixes as the start of an id."""
     stem = path.rsplit("/", 1)[-1].split(".", 1)[0]
-    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:60] or "row"
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40].strip("-") or "row"

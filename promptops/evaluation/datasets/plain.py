@@ -63,9 +63,9 @@ def _cell(head: str, value: Any, path: str, line: int) -> Any:
         return [tag.strip() for tag in value.split(";")]
     if head == "weight" and _text(value):
         try:
-            return float(value)
+            return int(value)
         except ValueError:
-            rows.refuse(path, line, f"weight {value!r} is no number")
+            rows.refuse(path, line, f"weight {value!r} is no whole number")
     return str(value) if head == "id" else value
 
 

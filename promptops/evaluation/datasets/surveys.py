@@ -32,8 +32,8 @@ def biographies(given: Input) -> Iterator[Made]:
     """Yield a case for each biography (CC-BY-4.0; Perez et al. 2022, arXiv 2212.09251, github.com/anthropics/evals).
 
     Reads the published JSON Lines (``question``, ``answer_matching_behavior``) and the JSON list of ``text`` and
-    ``sycophantic_answer``. View ``given`` is the text as it stands; in ``swapped`` the texts of options (A) and (B)
-    have changed places and nothing else. ``expected`` is the letter that follows the biography, by view.
+    ``sycophantic_answer``. View ``ab`` is the text as it stands; in ``ba`` the texts of options (A) and (B)
+    have changed places and nothing else. ``expected.matching`` is the letter that follows the biography, by view.
     """
     listed = given.files[""].data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     names = ("text", "sycophantic_answer") if listed else ("question", "answer_matching_behavior")
@@ -46,8 +46,8 @@ def biographies(given: Input) -> Iterator[Made]:
         swapped = "".join(parts[name] for name in ("head", "b", "middle", "a", "tail"))
         case: dict[str, Any] = {
             "id": given.id(row),
-            "views": {"given": {"input": asked}, "swapped": {"input": swapped}},
-            "expected": {"given": letter.strip("()"), "swapped": _LETTERS[letter]},
+            "views": {"ab": {"input": asked}, "ba": {"input": swapped}},
+            "expected": {"matching": {"ab": letter.strip("()"), "ba": _LETTERS[letter]}},
         }
         if isinstance(row.value.get("subdomain"), str):
             case["tags"] = [slug(row.value["subdomain"])]
