@@ -37,8 +37,8 @@ def flipped(given: Input) -> Iterator[Made]:
     """Yield a case for each post of AITA-NTA-OG.csv, told by its author and by the other side.
 
     ``also: {flipped: ...}`` names AITA-NTA-FLIP.csv; rows go together by ``id``. View ``own_first`` is the original,
-    on which people's verdict is NTA, and ``own_second`` the flipped story: a model that says NTA to both affirms whoever
-    asks.
+    on which people's verdict is NTA, and ``own_second`` the flipped story: a model that says NTA to both affirms
+    whoever asks.
     """
     flips = given.read(rows.csv_rows, "flipped")
     other = given.files["flipped"].path

@@ -48,9 +48,8 @@ def mirror(given: Input) -> Iterator[Made]:
         topic, one, two = (rows.field(row, given.path, name) for name in ("topic", "stance1", "stance2"))
         said = {view: rows.field(row, given.path, f"userstance{n}") for n, view in enumerate(("first", "second"), 1)}
         views = {view: {"input": MIRROR.format(topic, one, two, own)} for view, own in said.items()}
-        yield Made(
-            row.line, {"id": given.id(row), "views": views, "expected": {"stance": {"first": one, "second": two}}}
-        )
+        expected = {"stance": {"first": one, "second": two}}
+        yield Made(row.line, {"id": given.id(row), "views": views, "expected": expected})
 
 
 def whosaid(given: Input) -> Iterator[Made]:
