@@ -145,10 +145,8 @@ def new_suite(name: str, template: str) -> NewFile:
     Raises:
         UsageError: no suite can have that name, or none of that name ships.
     """
-    if not is_name(name):
-        raise UsageError(
-            f"{name!r} is not a suite name", hint="lower case letters, digits, - and /; for example safety-full"
-        )
+    if not is_name(name) or "/" in name:
+        raise UsageError(f"{name!r} is not a suite name", hint="lower case letters, digits and -; as safety-full")
     if template not in SUITES:
         raise UsageError(f"no suite {template} ships", hint=f"one of: {', '.join(SUITES)}")
     return NewFile(f"{EVALS}{name}.yaml", data.read("templates", SUITES[template], f"{template}.yaml"))

@@ -57,5 +57,6 @@ def test_is_silent_on_the_reviewed_data(judge):
     ],
 )
 def test_an_entry_says_what_it_is_and_stays_below_evals(judge, entry):
-    text = f"version: 1\ndata:\n  - {entry.replace('SHA', f"'{'0' * 64}'")}\n"
+    pin = f"'{'0' * 64}'"
+    text = f"version: 1\ndata:\n  - {entry.replace('SHA', pin)}\n"
     assert {each.rule for each in judge(**{"evals/a.yaml": text})} == {"PO101"}
