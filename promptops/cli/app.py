@@ -25,7 +25,7 @@ When several apply, 3 wins over 1, 1 over 4, 4 over 0."""
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Set a repository up."),
     "doctor": ("doctor", "Say what is missing or was left by a killed run, and mend it."),
-    "new": ("new", "Write a new prompt or model file."),
+    "new": ("new", "Write a new prompt, model or suite file."),
     "list": ("list", "List prompts with version, digest and release state."),
     "show": ("show", "Show a prompt, at any revision, or a release."),
     "render": ("render", "Render a prompt into the request that is sent."),

@@ -113,7 +113,8 @@ def with_revision(git: Git, prompt: str, base: str, at: str | None) -> Compariso
     known = {name for name in names if theirs.source.read(f"evals/{name}.yaml") is not None}
     project = theirs.project
     suites = [
-        proofs.suite(theirs if name in known else mine, name, project.canary) for name in _suite_names(candidate, names)
+        proofs.suite(theirs if name in known else mine, name, project.canary, allow_python=name in known)
+        for name in _suite_names(candidate, names)
     ]
     suites = [
         replace(suite, asks={name: _reachable(model, theirs, base) for name, model in suite.asks.items()})

@@ -90,7 +90,8 @@ def _released(git: Git, found: Stored) -> Released:
     registry = Registry(TreeSource(git, found.manifest.commit))
     configuration = making.configuration_at(git, found.manifest)
     settings = registry.project.canary
-    suites = [proofs.suite(registry, name, settings) for name in proofs.suite_names(registry, configuration)]
+    names = proofs.suite_names(registry, configuration)
+    suites = [proofs.suite(registry, name, settings, allow_python=True) for name in names]
     digest = found.manifest.canary.digest
     envelope = found.bundle.others.get(digest) if digest else None
     record = testresult.parse(envelope.statement()) if envelope else None

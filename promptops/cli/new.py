@@ -11,7 +11,7 @@ from promptops.repo.source import WorktreeSource
 
 @click.group()
 def command() -> None:
-    """Write a new prompt or model file; nothing is overwritten."""
+    """Write a new prompt, model or suite file; nothing is overwritten."""
 
 
 @command.command(epilog="\b\nExample:\n  promptops new prompt support/reply --model local")
@@ -30,6 +30,20 @@ def model(name: str) -> None:
     """Write a first draft of the model NAME, of an OpenAI-compatible endpoint."""
     with Git() as git:
         _write(git.root, scaffold.new_model(name))
+
+
+@command.command(epilog="\b\nExample:\n  promptops new suite safety-full --from safety")
+@click.argument("name")
+@click.option(
+    "--from", "template", metavar="SUITE", required=True, help="Which one: " + ", ".join(scaffold.SUITES) + "."
+)
+def suite(name: str, template: str) -> None:
+    """Write a suite that ships with promptops as the suite NAME, to be changed as you like.
+
+    The suites are described in docs/suites.md. A prompt names those that it is held to under `evals`.
+    """
+    with Git() as git:
+        _write(git.root, scaffold.new_suite(name, template))
 
 
 def _write(root: str, file: scaffold.NewFile) -> None:

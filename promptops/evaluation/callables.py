@@ -1,4 +1,4 @@
-"""Evaluators that a team writes in Python: found by name, pinned by digest, run on request only."""
+"""Evaluators and cases that a team writes in Python: found by name, pinned by digest, run on request only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from promptops.errors import InputError, PromptopsError, RefusedError
 
@@ -65,12 +65,25 @@ def score(code: Code, target: str, sha256: str, case: Case, reply: Reply) -> flo
         InputError: the function fails or returns something else.
         PromptopsError: the file cannot be read.
     """
-    function = _load(code, target, sha256)
+    function: Function = _load(code, target, sha256)
     with _blamed(f"{target} failed on case {case.id}"):
         value = float(function(case, reply))
     if not 0.0 <= value <= 1.0:
         raise InputError(f"{target} returned {value} for case {case.id}", hint="a score lies between 0 and 1")
     return value
+
+
+def call(code: Code, target: str, sha256: str) -> Any:
+    """Return what the function ``target`` gives when it is called without arguments, under the rules of ``score``.
+
+    Raises:
+        RefusedError: the file has another digest.
+        InputError: the function fails.
+        PromptopsError: the file cannot be read.
+    """
+    function: Callable[[], Any] = _load(code, target, sha256)
+    with _blamed(f"{target} failed"):
+        return function()
 
 
 @contextmanager
@@ -83,12 +96,12 @@ def _blamed(what: str, path: str | None = None) -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def _load(code: Code, target: str, sha256: str) -> Function:
+def _load(code: Code, target: str, sha256: str) -> Callable[..., Any]:
     path, name = location(target)
     source = code(path)
     if source is None:
         hint = "commit the file, or mend `callable` in the suite"
-        raise PromptopsError(f"cannot read the evaluator {target}: there is no such file", hint=hint, path=path)
+        raise PromptopsError(f"cannot read the code of {target}: there is no such file", hint=hint, path=path)
     actual = hashlib.sha256(source).hexdigest()
     if actual != sha256:
         raise RefusedError(
@@ -101,5 +114,5 @@ def _load(code: Code, target: str, sha256: str) -> Function:
     function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"there is no function {name}", path=path)
-    loaded: Function = function
+    loaded: Callable[..., Any] = function
     return loaded

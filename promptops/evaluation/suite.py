@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EXPECTED = "expected"
 Pointer: TypeAlias = tuple[str | int, ...]
 Where: TypeAlias = Callable[[Pointer], tuple[int, int]]
+# Returns the cases of an entry of `data`.
+Load: TypeAlias = Callable[[Mapping[str, Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def parse(
     margin: float = Canary().margin,
     path: str | None = None,
     where: Where | None = None,
+    load: Load | None = None,
 ) -> Suite:
     """Build a suite from a value that fits the JSON Schema ``suite``.
 
@@ -74,9 +77,12 @@ def parse(
         margin: of guardrails that state none.
         path: of the file, for messages.
         where: maps a pointer into ``value`` to its line and column, for messages.
+        load: returns the cases of an entry of ``data``; None leaves them out, where only the rest of the suite counts.
 
     Raises:
-        InputError: the parts contradict each other.
+        InputError: the parts contradict each other, or a row of the data makes no case.
+        RefusedError: data is not the reviewed one.
+        PromptopsError: data cannot be read.
     """
     faults = _Faults(path, where)
     metrics: dict[str, Definition] = {}
@@ -85,16 +91,28 @@ def parse(
             faults.refuse(f"`{EXPECTED}` is the metric of the cases' own `expect`", ("evaluators", metric), "rename it")
         arguments = {key: argument for key, argument in definition.items() if key != "type"}
         metrics[metric] = faults.check(Definition(definition["type"], arguments), ("evaluators", metric))
-    cases = tuple(_case(item, ("cases", index), faults) for index, item in enumerate(value["cases"]))
-    seen: set[str] = set()
-    for index, case in enumerate(cases):
-        if case.id in seen:
-            faults.refuse(f"two cases have the id {case.id}", ("cases", index, "id"), "give each case an id of its own")
-        seen.add(case.id)
+    cases = _cases(value, load, faults)
     suite = Suite(name, cases, metrics, _guardrails(value, margin, faults), value, value.get("repeats", 1))
+    whole = load is not None or "data" not in value
     for index, rail in enumerate(suite.guardrails):
-        _check_metric(suite, rail, ("guardrails", index, "metric"), faults)
+        _check_metric(suite, rail, ("guardrails", index, "metric"), faults, whole=whole)
     return suite
+
+
+def _cases(value: dict[str, Any], load: Load | None, faults: _Faults) -> tuple[Case, ...]:
+    placed = [(item, ("cases", index)) for index, item in enumerate(value.get("cases", ()))]
+    for index, entry in enumerate(value.get("data", ())):
+        placed += [(item, ("data", index)) for item in (load(entry) if load else ())]
+    cases: dict[str, Case] = {}
+    for item, place in placed:
+        case = _case(item, place, faults)
+        if place[0] == "data" and any(turn.simulate for view in case.views.values() for turn in view.turns):
+            hint = "write the case into the suite, whose digest covers the model"
+            faults.refuse(f"case {case.id} is data, and cannot simulate a user", place, hint)
+        if case.id in cases:
+            faults.refuse(f"two cases have the id {case.id}", (*place, "id"), "give each case an id of its own")
+        cases[case.id] = case
+    return tuple(cases.values())
 
 
 def _case(item: dict[str, Any], place: Pointer, faults: _Faults) -> Case:
@@ -157,11 +175,11 @@ def _guardrails(value: dict[str, Any], margin: float, faults: _Faults) -> tuple[
     return tuple(rails.values())
 
 
-def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults) -> None:
+def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults, *, whole: bool) -> None:
     if rail.metric != EXPECTED and rail.metric not in suite.evaluators:
         known = ", ".join([*suite.evaluators, EXPECTED])
         faults.refuse(f"the guardrail's metric {rail.metric} is not defined", place, f"one of: {known}")
-    if not suite.bears_on(rail.metric):
+    if whole and not suite.bears_on(rail.metric):
         if rail.metric == EXPECTED:
             faults.refuse("no case has `expect`, so `expected` is never scored", place, "add `expect` to the cases")
         case, definition = suite.cases[0], suite.evaluators[rail.metric]

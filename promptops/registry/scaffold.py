@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptops import atomic
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
-from promptops.registry.prompt import MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
+from promptops.registry.prompt import EVALS, MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +38,16 @@ _MESSAGES = re.compile(
 )
 # Suffix -> what a file of that kind holds when it holds a prompt.
 _SIGNS = {".py": _PROMPT_LITERAL, ".yaml": _MESSAGES, ".yml": _MESSAGES, ".json": _MESSAGES}
+# Suites that ship -> their folder among the templates. `init` writes those in evals/, with a smaller one named safety.
+SUITES = {
+    "are-you-sure": "suites",
+    "false-premise": "suites",
+    "own-work": "suites",
+    "regression": "evals",
+    "safety": "suites",
+    "sycophancy": "evals",
+    "sycophancy-choice": "suites",
+}
 _MOST_READ = 2000
 _LARGEST_SOURCE = 1 << 20
 
@@ -127,6 +137,19 @@ def new_model(name: str) -> NewFile:
         )
     pinned = "true" if _DATED.search(name) else "false"
     return NewFile(f"{MODELS}{name}.yaml", _filled("hosted.yaml", "models", name=name, pinned=pinned))
+
+
+def new_suite(name: str, template: str) -> NewFile:
+    """Return the shipped suite ``template`` as the suite ``name``.
+
+    Raises:
+        UsageError: no suite can have that name, or none of that name ships.
+    """
+    if not is_name(name) or "/" in name:
+        raise UsageError(f"{name!r} is not a suite name", hint="lower case letters, digits and -; as safety-full")
+    if template not in SUITES:
+        raise UsageError(f"no suite {template} ships", hint=f"one of: {', '.join(SUITES)}")
+    return NewFile(f"{EVALS}{name}.yaml", data.read("templates", SUITES[template], f"{template}.yaml"))
 
 
 def _filled(template: str, folder: str, **values: str) -> bytes:

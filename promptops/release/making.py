@@ -69,7 +69,7 @@ def _terms(setting: Setting, candidate: Candidate) -> Terms:
         baseline=configuration_at(setting.git, baseline.manifest) if baseline else None,
         previous_release=candidate.previous.digest if candidate.previous else None,
         settings=settings,
-        suites=[proofs.suite(registry, name, settings) for name in names],
+        suites=[proofs.suite(registry, name, settings, allow_python=True) for name in names],
         share=setting.options.share or settings.share,
         evidence_dir=setting.options.evidence or evidence.default_root(setting.git),
         recorded=setting.project.traffic,

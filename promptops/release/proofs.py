@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError, RefusedError
@@ -145,16 +146,29 @@ def suite_names(registry: Registry, configuration: Configuration) -> list[str]:
     return sorted({*configuration.prompt.evals, *registry.project.canary.suites_required})
 
 
-def suite(registry: Registry, name: str, settings: Canary) -> Suite:
+def suite(registry: Registry, name: str, settings: Canary, *, cases: bool = True, allow_python: bool = False) -> Suite:
     """Return one evaluation suite; guardrails without a margin have that of ``settings``.
+
+    Args:
+        registry: of the revision that it comes from.
+        name: of the suite.
+        settings: of the project.
+        cases: whether those of its data are wanted; the suite's digest covers them either way.
+        allow_python: whether the revision is trusted, so that its code may make cases.
 
     Raises:
         InputError: it is missing or malformed.
+        RefusedError: its data is not the reviewed one, or code may not run.
+        PromptopsError: its data cannot be read.
     """
     from promptops.evaluation import suite as suites
+    from promptops.evaluation.datasets import loading
 
     document = registry.suite_document(name)
-    found = suites.parse(name, document.value, margin=settings.margin, path=document.path, where=document.where)
+    load = partial(loading.load, read=registry.source.read, allow_python=allow_python) if cases else None
+    found = suites.parse(
+        name, document.value, margin=settings.margin, path=document.path, where=document.where, load=load
+    )
     return replace(found, asks={model: registry.model(model) for model in sorted(found.models)})
 
 
@@ -271,7 +285,7 @@ def _suites(record: CanaryRecord, registry: Registry, configuration: Configurati
     from promptops.evaluation.exam import TRAFFIC, Exam
     from promptops.evaluation.gate import Rules
 
-    suites = {name: suite(registry, name, settings) for name in suite_names(registry, configuration)}
+    suites = {name: suite(registry, name, settings, cases=False) for name in suite_names(registry, configuration)}
     known = {name: evaluators.digests(item) for name, item in suites.items()}
     if record.suites.keys() != known.keys() or any(record.suites[name] not in known[name] for name in known):
         raise RefusedError("the canary used other suites than the commit asks for")

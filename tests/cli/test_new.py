@@ -52,6 +52,24 @@ def test_names_that_nothing_can_have(registry, args):
     assert registry.git("status", "--porcelain") == before
 
 
+@pytest.mark.parametrize("template", sorted(scaffold.SUITES))
+def test_new_suite_writes_one_that_ships(registry, template):
+    done = registry.cli("new", "suite", "mine", "--from", template)
+    assert (done.code, done.out) == (0, "evals/mine.yaml\n")
+    written = registry.read("evals/mine.yaml")
+    assert registry.cli("new", "suite", "mine", "--from", template).code == 2
+    assert registry.read("evals/mine.yaml") == written
+    registry.git("add", "-A")
+    assert registry.cli("check", "--staged").code == 0
+
+
+def test_new_suite_names_what_ships(registry):
+    done = registry.cli("new", "suite", "mine", "--from", "all")
+    assert (done.code, "no suite all ships" in done.err, "are-you-sure, false-premise" in done.err) == (2, True, True)
+    assert registry.cli("new", "suite", "a/b", "--from", "safety").code == 2
+    assert not (registry.root / "evals" / "mine.yaml").exists()
+
+
 def test_new_never_overwrites(registry):
     before = registry.read("prompts/reply.yaml")
     result = registry.cli("new", "prompt", "reply")

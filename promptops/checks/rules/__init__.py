@@ -18,7 +18,7 @@ PROMPT = (
     "PO301", "PO302", "PO303",
 )  # fmt: skip
 MODEL = ("PO202", "PO203", "PO205")
-CHANGE = ("PO401", "PO402")
+CHANGE = ("PO111", "PO401", "PO402")
 ALL = tuple(sorted(MALFORMED + FILE + PROMPT + MODEL + CHANGE))
 
 _MODULES = {
@@ -32,6 +32,7 @@ _MODULES = {
     "PO108": "role_forging",
     "PO109": "secret",
     "PO110": "unknown_suite",
+    "PO111": "suite_data",
     "PO201": "missing_model",
     "PO202": "unpinned_model",
     "PO203": "retired_model",
