@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.evaluation import callables, evaluators
+from promptops.evaluation.judging import judge
 from promptops.evaluation.measures.registry import MEASURES
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Scorer:
                 continue
             if name in transcript.scores:
                 scores[name] = transcript.scores[name]
+            elif definition.type == judge.KIND:
+                # Nobody was asked, as about silence, or about one arm where pairs are judged.
+                scores[name] = None
             elif definition.type in MEASURES:
                 reading = MEASURES[definition.type].read(definition.arguments, case, transcript)
                 scores[name] = reading.score

@@ -70,9 +70,10 @@ class Study:
     def gate(self) -> Judge:
         """Return an empty gate with this study's rules."""
         if self.past and not self.past.replies:
-            return MeansGate(self.exam.rails, self.past.means)
+            rails = {name: rail for name, rail in self.exam.rails.items() if name not in self.exam.barred}
+            return MeansGate(rails, self.past.means)
         mode: Mode = "paired" if BASELINE in self.configurations else "absolute"
-        return Gate(self.exam.rails, Rules(mode, minimum=self.settings.minimum), self.exam.floors)
+        return Gate(self.exam.rails, Rules(mode, minimum=self.settings.minimum), self.exam.floors, self.exam.barred)
 
     def budget(self) -> Budget:
         """Return the whole budget."""

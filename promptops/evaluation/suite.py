@@ -11,9 +11,11 @@ from promptops.evaluation import evaluators
 from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.judging import judge, standing
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
+    from promptops.evaluation.judging.judge import Judge
     from promptops.registry.prompt import Model
 
 EXPECTED = "expected"
@@ -32,7 +34,8 @@ class Suite:
         guardrails: at most one per metric.
         value: the parsed file, from which the digest is made.
         repeats: how often each case is asked in a round.
-        asks: the model files that the suite itself asks by name, as for simulated users.
+        asks: the model files that the suite itself asks by name, as for simulated users and judges.
+        files: the content of other files that its evaluators name, by path; those that are missing are left out.
     """
 
     name: str
@@ -42,12 +45,35 @@ class Suite:
     value: dict[str, Any]
     repeats: int = 1
     asks: Mapping[str, Model] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def models(self) -> frozenset[str]:
-        """Names of the model files that the suite itself asks, as for simulated users."""
+        """Names of the model files that the suite itself asks, as for simulated users and judges."""
         turns = [turn for case in self.cases for view in case.views.values() for turn in view.turns]
-        return frozenset(turn.simulate.model for turn in turns if turn.simulate)
+        return frozenset(turn.simulate.model for turn in turns if turn.simulate) | standing.models(self.value)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Paths of the files that its evaluators name."""
+        return frozenset(
+            definition.arguments["calibration"]
+            for definition in self.evaluators.values()
+            if "calibration" in definition.arguments
+        )
+
+    def judges(self) -> dict[str, Judge]:
+        """Return the suite's judges by metric."""
+        floor = self.value.get("floor")
+        return {metric: judge.build(given, self.asks, floor) for metric, given in standing.judges(self.value).items()}
+
+    def barred(self) -> dict[str, str]:
+        """Return why metrics may not decide anything, by metric.
+
+        Raises:
+            InputError: a calibration record is malformed.
+        """
+        return standing.barred(self.value, self.asks, self.files.get)
 
     def bears_on(self, metric: str) -> frozenset[str]:
         """Return the ids of the cases that have a score of ``metric``."""
@@ -157,6 +183,10 @@ def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults
     if rail.metric != EXPECTED and rail.metric not in suite.evaluators:
         known = ", ".join([*suite.evaluators, EXPECTED])
         faults.refuse(f"the guardrail's metric {rail.metric} is not defined", place, f"one of: {known}")
+    definition = suite.evaluators.get(rail.metric)
+    if definition and definition.arguments.get("pair") and rail.limit is not None:
+        hint = "take `limit` out: a first release has no baseline to judge it beside"
+        faults.refuse("a judge of pairs has no mean of its own to limit", place, hint)
     if not suite.bears_on(rail.metric):
         faults.refuse("no case has `expect`, so `expected` is never scored", place, "add `expect` to the cases")
 

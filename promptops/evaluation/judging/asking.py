@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.evaluation.judging import prompt
 from promptops.inference.reply import Failure, Reply
@@ -12,20 +12,11 @@ from promptops.inference.reply import Failure, Reply
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from promptops.evaluation.conversation import Helper
     from promptops.evaluation.judging.judge import Judge, Verdict
     from promptops.evaluation.transcript import Transcript
 
 _UNSUPPORTED = "response_format"
-
-
-class Caller(Protocol):
-    """One model of a judge, ready to be asked."""
-
-    async def answer(
-        self, key: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any] | None = None
-    ) -> Reply | Failure:
-        """Return the reply to ``messages``; ``key`` names the call within the evidence."""
-        ...
 
 
 class Preference(NamedTuple):
@@ -47,7 +38,7 @@ class Preference(NamedTuple):
 
 
 async def verdicts(
-    judge: Judge, key: str, data: Sequence[Any], callers: Mapping[str, Caller]
+    judge: Judge, key: str, data: Sequence[Any], callers: Mapping[str, Helper]
 ) -> list[Verdict | None] | Failure:
     """Return every model's verdict on one thing to judge, in the order of the judge's models.
 
@@ -78,7 +69,7 @@ async def verdicts(
     return found
 
 
-async def score(judge: Judge, key: str, data: Any, callers: Mapping[str, Caller]) -> float | Failure | None:
+async def score(judge: Judge, key: str, data: Any, callers: Mapping[str, Helper]) -> float | Failure | None:
     """Return a judge's score in [0, 1] of one arm's answers; None for silence, or where too little could be read."""
     if data is None:
         return None
@@ -87,7 +78,7 @@ async def score(judge: Judge, key: str, data: Any, callers: Mapping[str, Caller]
 
 
 async def preference(
-    judge: Judge, key: str, candidate: Any, baseline: Any, callers: Mapping[str, Caller]
+    judge: Judge, key: str, candidate: Any, baseline: Any, callers: Mapping[str, Helper]
 ) -> Preference | Failure:
     """Return how much a judge prefers the candidate's answers, asked in both orders."""
     one, other = await asyncio.gather(
@@ -121,7 +112,7 @@ async def judged(
     judges: Mapping[str, Judge],
     key: str,
     answers: Mapping[str, Transcript | Failure],
-    callers: Mapping[str, Caller],
+    callers: Mapping[str, Helper],
     *,
     candidate: str,
     baseline: str,
@@ -170,6 +161,6 @@ async def judged(
 
 def _scored(answer: Transcript | Failure, metric: str, given: float | Failure | None) -> Transcript | Failure:
     """Return the answers with one more score, or the failure to get it in place of them."""
-    if isinstance(answer, Failure) or isinstance(given, Failure):
-        return answer if isinstance(answer, Failure) else given
-    return replace(answer, scores={**answer.scores, metric: given})
+    if isinstance(answer, Failure):
+        return answer
+    return given if isinstance(given, Failure) else replace(answer, scores={**answer.scores, metric: given})

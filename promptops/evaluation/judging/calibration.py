@@ -18,7 +18,7 @@ from promptops.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from promptops.evaluation.judging.asking import Caller
+    from promptops.evaluation.conversation import Helper
     from promptops.evaluation.judging.judge import Judge, Verdict
     from promptops.evaluation.judging.labels import Item, Labels
 
@@ -58,7 +58,7 @@ class Answers:
         return None if said[0] is None else self.judge.score(said[0])
 
 
-async def ask(judge: Judge, items: Sequence[Item], callers: Mapping[str, Caller], *, repeats: int) -> Answers:
+async def ask(judge: Judge, items: Sequence[Item], callers: Mapping[str, Helper], *, repeats: int) -> Answers:
     """Put every item to every model of a judge.
 
     Args:
@@ -76,7 +76,7 @@ async def ask(judge: Judge, items: Sequence[Item], callers: Mapping[str, Caller]
     return Answers(judge, items, [found[size * repeat : size * (repeat + 1)] for repeat in range(repeats)])
 
 
-async def _ask(judge: Judge, item: Item, callers: Mapping[str, Caller], repeat: int) -> list[Said]:
+async def _ask(judge: Judge, item: Item, callers: Mapping[str, Helper], repeat: int) -> list[Said]:
     shown = item.shown
     orders = [shown, shown[::-1]] if judge.pair else [shown]
     keys = [f"calibrate {item.id} {repeat} {order}" for order in range(len(orders))]
