@@ -122,6 +122,7 @@ class Exam:
         self.rails = {rail.name: rail for rail in rails if not absolute or rail.limit is not None}
         if not self.rails:
             raise _no_rails(self.unlimited)
+        self._judges = {suite.name: suite.judges() for suite in suites}
         why = {suite.name: suite.barred() for suite in suites}
         # Guardrails that decide nothing whatever their scores are, with the reason.
         self.barred = {
@@ -153,7 +154,7 @@ class Exam:
 
     def judges(self, pool: str) -> dict[str, Judge]:
         """Return the judges of the suite whose cases are in a pool, by metric; recorded traffic has none."""
-        return self._suites[pool].judges() if pool in self._suites else {}
+        return self._judges.get(pool, {})
 
     @property
     def floors(self) -> dict[str, tuple[Floor, frozenset[str]]]:

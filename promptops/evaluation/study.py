@@ -77,9 +77,7 @@ class Study:
 
     def budget(self) -> Budget:
         """Return the whole budget."""
-        given = self.settings.budget
-        requests, tokens = (None if given.get(name) is None else int(given[name]) for name in ("requests", "tokens"))
-        return Budget(given.get("usd"), requests, tokens, given.get("seconds"))
+        return budget_of(self.settings)
 
     def order(self) -> Order:
         """Return the order of the draws, from its start."""
@@ -117,6 +115,13 @@ class Terms:
     recorded: Mapping[str, Any] | None = None
     trusted: Collection[str] = ()
     code: Code = callables.no_code
+
+
+def budget_of(settings: Canary) -> Budget:
+    """Return the whole budget that a project states for a run."""
+    given = settings.budget
+    requests, tokens = (None if given.get(name) is None else int(given[name]) for name in ("requests", "tokens"))
+    return Budget(given.get("usd"), requests, tokens, given.get("seconds"))
 
 
 def prepare(git: Git, terms: Terms) -> Study:

@@ -50,7 +50,8 @@ def mean(
         labels: by people.
         scores: the judge's, of the same items in the same order.
         unlabelled: the judge's scores of items that nobody labelled.
-        power: w; None tunes it for the shortest interval: cov(y, f) / ((1 + n / N) var(f)), var over all scores.
+        power: w; None tunes it for the shortest interval: cov(y, f) / ((1 + n / N) var(f)), var over all scores, kept
+            in [0, 1].
         alpha: error probability of the two-sided interval.
 
     Raises:
@@ -81,7 +82,8 @@ def _tuned(labels: Sequence[float], scores: Sequence[float], unlabelled: Sequenc
     spread = variance([*scores, *unlabelled])
     if spread == 0.0:
         return 0.0
-    return covariance(labels, scores) / ((1.0 + len(labels) / len(unlabelled)) * spread)
+    found = covariance(labels, scores) / ((1.0 + len(labels) / len(unlabelled)) * spread)
+    return min(1.0, max(0.0, found))
 
 
 def _around(value: float, squared: float, alpha: float) -> Interval:

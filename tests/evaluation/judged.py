@@ -93,7 +93,11 @@ def judging(rule: Callable[[Any, dict[str, Any]], Any], arms: Callable[[int, dic
         if not body["messages"][0]["content"].startswith(GRADER):
             return arms(number, body)
         verdict = rule(data(body), body)
-        text = verdict if isinstance(verdict, str) and verdict.startswith("!") else json.dumps({"reason": "r", "verdict": verdict})
+        text = (
+            verdict
+            if isinstance(verdict, str) and verdict.startswith("!")
+            else json.dumps({"reason": "r", "verdict": verdict})
+        )
         return Answer(body=completion(text, model=body["model"]))
 
     return script

@@ -14,7 +14,12 @@ from promptops.registry import schemas
 SCALE = {"choices": None, "scale": {"minimum": 1, "maximum": 10}}
 PAIR = {"choices": None, "pair": True}
 THREE = {"agrees": 1.0, "hedges": 0.5, "disagrees": 0.0}
-JUDGES = [definition(), definition(**SCALE), definition(**PAIR), definition(models=["a", "b"], combine="majority", floor={"kappa": 0.6})]
+JUDGES = [
+    definition(),
+    definition(**SCALE),
+    definition(**PAIR),
+    definition(models=["a", "b"], combine="majority", floor={"kappa": 0.6}),
+]
 
 
 @pytest.mark.parametrize("given", JUDGES)
@@ -43,7 +48,15 @@ def test_what_nothing_could_be_judged_with_is_refused(changes, message):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"rubric": "Another."}, {"choices": {"flatters": 1.0, "honest": 0.1}}, SCALE, PAIR, {"models": ["other"]}, {"models": ["judge", "other"]}, {"combine": "majority"}],
+    [
+        {"rubric": "Another."},
+        {"choices": {"flatters": 1.0, "honest": 0.1}},
+        SCALE,
+        PAIR,
+        {"models": ["other"]},
+        {"models": ["judge", "other"]},
+        {"combine": "majority"},
+    ],
 )
 def test_whatever_decides_verdicts_is_the_identity(changes):
     assert made(**changes).identity != made().identity
@@ -81,7 +94,15 @@ def test_reading_a_label(answer, verdict):
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
-    [('{"verdict": 7}', 7), ('{"verdict": 7.0}', 7), ('{"verdict": "7"}', 7), ("7", 7), ('{"verdict": 11}', None), ('{"verdict": 6.5}', None), ("7/10", None)],
+    [
+        ('{"verdict": 7}', 7),
+        ('{"verdict": 7.0}', 7),
+        ('{"verdict": "7"}', 7),
+        ("7", 7),
+        ('{"verdict": 11}', None),
+        ('{"verdict": 6.5}', None),
+        ("7/10", None),
+    ],
 )
 def test_reading_a_number(answer, verdict):
     assert prompt.verdict(made(**SCALE), answer) == verdict
@@ -92,7 +113,11 @@ def test_structured_output_allows_the_verdicts_and_nothing_else():
         schema = prompt.response_format(of)["json_schema"]["schema"]
         for verdict in of.verdicts:
             assert schemas.misfit(schema, {"reason": "x", "verdict": verdict}) is None
-        for value in ({"reason": "x", "verdict": "maybe"}, {"reason": "x"}, {"reason": "x", "verdict": of.verdicts[0], "more": 1}):
+        for value in (
+            {"reason": "x", "verdict": "maybe"},
+            {"reason": "x"},
+            {"reason": "x", "verdict": of.verdicts[0], "more": 1},
+        ):
             assert schemas.misfit(schema, value)
 
 

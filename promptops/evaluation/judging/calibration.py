@@ -58,7 +58,9 @@ class Answers:
         return None if said[0] is None else self.judge.score(said[0])
 
 
-async def ask(judge: Judge, items: Sequence[Item], callers: Mapping[str, Helper], *, repeats: int) -> Answers:
+async def ask(
+    judge: Judge, items: Sequence[Item], callers: Mapping[str, Helper], *, repeats: int, what: str = "labelled"
+) -> Answers:
     """Put every item to every model of a judge.
 
     Args:
@@ -66,22 +68,22 @@ async def ask(judge: Judge, items: Sequence[Item], callers: Mapping[str, Helper]
         items: what is judged.
         callers: the judge's models by name.
         repeats: how often each is asked.
+        what: names the items within the journal.
 
     Raises:
         PromptopsError: a model gave no reply.
     """
-    jobs = [_ask(judge, item, callers, repeat) for repeat in range(repeats) for item in items]
+    jobs = [_ask(judge, item, callers, f"{what} {item.id} {repeat}") for repeat in range(repeats) for item in items]
     found = await asyncio.gather(*jobs)
     size = len(items)
     return Answers(judge, items, [found[size * repeat : size * (repeat + 1)] for repeat in range(repeats)])
 
 
-async def _ask(judge: Judge, item: Item, callers: Mapping[str, Helper], repeat: int) -> list[Said]:
+async def _ask(judge: Judge, item: Item, callers: Mapping[str, Helper], key: str) -> list[Said]:
     shown = item.shown
     orders = [shown, shown[::-1]] if judge.pair else [shown]
-    keys = [f"calibrate {item.id} {repeat} {order}" for order in range(len(orders))]
     found = await asyncio.gather(
-        *(asking.verdicts(judge, key, data, callers) for key, data in zip(keys, orders, strict=True))
+        *(asking.verdicts(judge, f"{key} {order}", data, callers) for order, data in enumerate(orders))
     )
     said = []
     for each in found:
@@ -268,7 +270,7 @@ def record(judge: Judge, file: Labels, answers: Answers, *, seed: int = SEED, **
         "rubric": judge.rubric,
         "verdicts": {str(verdict): judge.score(verdict) for verdict in judge.verdicts},
         "pair": judge.pair,
-        "models": {name: model.identity for name, model in judge.models.items()},
+        "asked": {name: model.identity for name, model in judge.models.items()},
         "labels": file.digest,
         "repeats": len(answers.given),
         "seed": seed,
