@@ -113,3 +113,21 @@ def _write(path: str, record: dict[str, Any]) -> None:
         raise InputError(
             f"cannot write the record: {error.strerror}", hint="choose another -o FILE", path=path
         ) from error
+
+
+@command.command(epilog="\b\nExamples:\n  promptops judge feedback evals/data/thumbs.jsonl --positive 4")
+@click.argument("file", type=_FILE)
+@click.option("--positive", metavar="N", type=float, default=4.0, help="The least rating that counts as pleased.")
+@json_option
+def feedback(file: str, *, positive: float, as_json: bool) -> None:
+    """Show what share of people was pleased with each version, and what share answered at all."""
+    from promptops.evaluation import feedback as feedbacks
+
+    with open(file, "rb") as source:
+        found = feedbacks.read(source.read(), file, positive=positive).summaries()
+    if as_json:
+        echo_json({version: said._asdict() for version, said in found.items()})
+        return
+    for version, said in found.items():
+        pleased = "nobody answered" if said.positive is None else f"{said.positive:.1%} pleased"
+        click.echo(f"{printable(version)}: {pleased}, {said.answered} of {said.asked} answered ({said.response:.1%})")

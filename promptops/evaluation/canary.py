@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from promptops.evaluation.runner import WINDOW, in_order
 from promptops.evaluation.study import Study, prepare
 from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
 from promptops.inference.journal import Journal
+from promptops.inference.reply import Failure
 from promptops.text import counted
 
 if TYPE_CHECKING:
@@ -173,6 +174,10 @@ async def ask_pair(
     names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
     held = await asyncio.gather(*(Conversation(arms[name], draw, case, own).hold() for name in names))
     answers = dict(zip(names, held, strict=True))
+    for name, answer in answers.items():
+        rated = exam.rated(draw, arms[name].configuration.prompt.version)
+        if rated and not isinstance(answer, Failure):
+            answers[name] = replace(answer, scores={**answer.scores, **rated})
     judges = exam.judges(draw.suite)
     if judges:
         answers = await judged(judges, draw.key, answers, own, candidate=CANDIDATE, baseline=BASELINE)

@@ -123,6 +123,7 @@ class Exam:
         if not self.rails:
             raise _no_rails(self.unlimited)
         self._judges = {suite.name: suite.judges() for suite in suites}
+        self._feedback = {suite.name: suite.feedback() for suite in suites}
         why = {suite.name: suite.barred() for suite in suites}
         # Guardrails that decide nothing whatever their scores are, with the reason.
         self.barred = {
@@ -155,6 +156,10 @@ class Exam:
     def judges(self, pool: str) -> dict[str, Judge]:
         """Return the judges of the suite whose cases are in a pool, by metric; recorded traffic has none."""
         return self._judges.get(pool, {})
+
+    def rated(self, draw: Draw, version: str) -> dict[str, float | None]:
+        """Return what people said of a version's reply to a case, by metric."""
+        return {metric: said.score(draw.case, version) for metric, said in self._feedback.get(draw.suite, {}).items()}
 
     @property
     def floors(self) -> dict[str, tuple[Floor, frozenset[str]]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.evaluation import callables, evaluators
+from promptops.evaluation import callables, evaluators, feedback
 from promptops.evaluation.judging import judge
 from promptops.evaluation.measures.registry import MEASURES
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.transcript import Transcript
     from promptops.inference.reply import Reply
+
+# Their scores come with the transcript.
+_ELSEWHERE = frozenset({judge.KIND, feedback.KIND})
 
 
 class Scored(NamedTuple):
@@ -69,8 +72,8 @@ class Scorer:
                 continue
             if name in transcript.scores:
                 scores[name] = transcript.scores[name]
-            elif definition.type == judge.KIND:
-                # Nobody was asked, as about silence, or about one arm where pairs are judged.
+            elif definition.type in _ELSEWHERE:
+                # Nobody was asked or answered, as about silence, or about one arm where pairs are judged.
                 scores[name] = None
             elif definition.type in MEASURES:
                 reading = MEASURES[definition.type].read(definition.arguments, case, transcript)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptops.errors import InputError
-from promptops.evaluation import evaluators
+from promptops.evaluation import evaluators, feedback
 from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
@@ -15,6 +15,7 @@ from promptops.evaluation.judging import judge, standing
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
+    from promptops.evaluation.feedback import Feedback
     from promptops.evaluation.judging.judge import Judge
     from promptops.registry.prompt import Model
 
@@ -57,10 +58,26 @@ class Suite:
     def paths(self) -> frozenset[str]:
         """Paths of the files that its evaluators name."""
         return frozenset(
-            definition.arguments["calibration"]
+            definition.arguments[key]
             for definition in self.evaluators.values()
-            if "calibration" in definition.arguments
+            for kind, key in ((judge.KIND, "calibration"), (feedback.KIND, "path"))
+            if definition.type == kind and key in definition.arguments
         )
+
+    def feedback(self) -> dict[str, Feedback]:
+        """Return what people said, by metric.
+
+        Raises:
+            InputError: a file of feedback is missing or malformed.
+        """
+        found = {}
+        for metric, (kind, given) in self.evaluators.items():
+            if kind == feedback.KIND:
+                data = self.files.get(given["path"])
+                if data is None:
+                    raise InputError(f"there is no feedback for {metric}", hint="commit the file", path=given["path"])
+                found[metric] = feedback.read(data, given["path"], positive=given.get("positive", feedback.POSITIVE))
+        return found
 
     def judges(self) -> dict[str, Judge]:
         """Return the suite's judges by metric."""

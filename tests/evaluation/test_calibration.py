@@ -132,8 +132,9 @@ def test_few_labels_and_many_verdicts_give_one_estimate():
     judge = made(**SCALE)
     people = [place % 11 for place in range(22)]
     others = answers(judge, [[min(10, 3 + place % 11) for place in range(110)]], [None] * 110)
-    found = calibration.estimate(answers(judge, [people], people), others)
-    # The judge is right on what people labelled, so that its word counts for the rest.
+    kind = [min(10, label + 1) for label in people]
+    found = calibration.estimate(answers(judge, [kind], people), others)
+    # The judge is kind but orders replies as people do, so that its word counts for the rest, less its kindness.
     assert found["power"] > 0.3
     assert found["labels_alone"]["value"] == 0.5 < found["mean"]["value"] < found["judge_alone"]
     assert (found["labelled"], found["unlabelled"]) == (22, 110)

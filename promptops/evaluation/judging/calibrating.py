@@ -45,18 +45,19 @@ def run(
     path = os.path.join(folder, judge.identity.removeprefix("sha256:"), file.digest.removeprefix("sha256:"))
     os.makedirs(path, mode=_MODE, exist_ok=True)
     with Journal(os.path.join(path, "replies.jsonl")) as journal:
-        answers, others = asyncio.run(_ask(judge, file, unlabelled, repeats, budget, journal))
+        answers, others = asyncio.run(_ask(judge, (file, unlabelled), repeats, budget, journal))
     more = {"estimate": calibration.estimate(answers, others)} if others else {}
     return calibration.record(judge, file, answers, seed=seed, **more)
 
 
 async def _ask(
-    judge: Judge, file: Labels, unlabelled: Labels | None, repeats: int, budget: Budget, journal: Journal
+    judge: Judge, files: tuple[Labels, Labels | None], repeats: int, budget: Budget, journal: Journal
 ) -> tuple[calibration.Answers, calibration.Answers | None]:
+    labelled, unlabelled = files
     asks = {("", name): model for name, model in judge.models.items()}
     async with opened({}, asks, budget=budget, journal=journal, environ=os.environ) as (_, helpers):
         callers = {name: helper for (_, name), helper in helpers.items()}
-        answers = await calibration.ask(judge, file.items, callers, repeats=repeats)
+        answers = await calibration.ask(judge, labelled.items, callers, repeats=repeats)
         if unlabelled is None:
             return answers, None
         key = f"unlabelled {unlabelled.digest}"

@@ -51,7 +51,8 @@ def _estimate(found: Mapping[str, Any]) -> Iterator[str]:
         f"estimate   {_figure(found['mean'])} by {found['labelled']} labels and {found['unlabelled']} more verdicts"
         f" of weight {found['power']:.2f}"
     )
-    yield f"           {_figure(found['labels_alone'])} by the labels alone; {found['judge_alone']:.3f} by the judge alone"
+    alone = _figure(found["labels_alone"])
+    yield f"           {alone} by the labels alone; {found['judge_alone']:.3f} by the judge alone"
 
 
 def _agreement(found: Mapping[str, Any]) -> str:
