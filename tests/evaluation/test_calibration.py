@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import scipy.stats
-from evaluation.judged import data, definition, judging, made, model_file
+from evaluation.judged import definition, judging, made, model_file
 from inference.faults import FaultServer, error
 
 from promptops.errors import InputError
