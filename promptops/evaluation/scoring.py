@@ -7,7 +7,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.evaluation import callables, evaluators, feedback
+from promptops.evaluation.floors import Floor
 from promptops.evaluation.judging import judge
+from promptops.evaluation.judging.asking import CONSISTENT
 from promptops.evaluation.measures.registry import MEASURES
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from promptops.evaluation.callables import Code
     from promptops.evaluation.case import Case
     from promptops.evaluation.evaluators import Definition
-    from promptops.evaluation.floors import Floor
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.transcript import Transcript
     from promptops.inference.reply import Reply
@@ -66,7 +67,7 @@ class Scorer:
             InputError: Python code fails or returns no score.
         """
         scores: dict[str, float | None] = {}
-        floors: dict[str, float] = {}
+        floors: dict[str, float] = dict(transcript.floors)
         for name, definition in self.suite.evaluators.items():
             if only is not None and name not in only:
                 continue
@@ -115,4 +116,6 @@ def floors(suite: Suite) -> dict[str, Floor]:
         if definition.type in MEASURES:
             stated = MEASURES[definition.type].floors(definition.arguments)
             found |= {f"{name}/{floor}": bounds for floor, bounds in stated.items()}
+        elif definition.type == judge.KIND and definition.arguments.get("pair"):
+            found[f"{name}/{CONSISTENT}"] = Floor(low=0.5)
     return found

@@ -175,21 +175,21 @@ def test_a_scale_is_a_score_from_its_least_to_its_largest():
 
 
 @pytest.mark.parametrize(
-    ("orders", "score", "inconsistent"),
+    ("orders", "score", "consistent"),
     [
-        ([("first", "second")], 1.0, 0),
-        ([("second", "first")], 0.0, 0),
-        ([("tie", "tie")], 0.5, 0),
-        ([("first", "first")], 0.5, 1),
-        ([("first", "tie")], 0.75, 1),
-        ([("first", "second"), ("first", "second"), ("first", "first")], 1.0, 1),
-        ([("first", None)], None, 0),
+        ([("first", "second")], 1.0, 1.0),
+        ([("second", "first")], 0.0, 1.0),
+        ([("tie", "tie")], 0.5, 1.0),
+        ([("first", "first")], 0.5, 0.0),
+        ([("first", "tie")], 0.75, 0.0),
+        ([("first", "second"), ("first", "second"), ("first", "first")], 1.0, pytest.approx(2 / 3)),
+        ([("first", None)], None, None),
     ],
 )
-def test_a_preference_is_asked_for_in_both_orders(orders, score, inconsistent):
+def test_a_preference_is_asked_for_in_both_orders(orders, score, consistent):
     of = made(**PAIR, models=[f"j{n}" for n in range(len(orders))])
     found = Preference(of.preferred(orders), tuple(orders))
-    assert (found.score, found.inconsistent) == (score, inconsistent)
+    assert (found.score, found.consistent) == (score, consistent)
 
 
 def test_the_data_of_a_pair_says_which_is_first():

@@ -80,11 +80,13 @@ def test_pairs_are_judged_in_both_orders(bench):
     assert sorted(map(json.dumps, shown)) == sorted(map(json.dumps, turned))
 
 
-def test_a_judge_that_goes_by_position_prefers_nobody(bench):
+def test_a_judge_that_goes_by_position_decides_nothing(bench):
     given = definition(**PAIR)
     result, _ = run(bench, lambda _shown, _body: "first", suites=[suite(given, direction="higher")])
     (row,) = result.guardrails
-    assert (row["verdict"], row["baseline"], row["candidate"]) == ("pass", 0.5, 0.5)
+    assert (row["verdict"], row["baseline"], row["candidate"]) == ("inconclusive", 0.5, 0.5)
+    assert "tone/flattery/consistent (baseline 0.000, candidate 0.000) is not above 0.5" in row["reason"]
+    assert rederive(result.evidence).verdict == "inconclusive"
 
 
 def test_several_judges_are_all_asked(bench):

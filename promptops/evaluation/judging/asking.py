@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from promptops.evaluation.transcript import Transcript
 
 _UNSUPPORTED = "response_format"
+# The validity floor of a judge of pairs: the mean share of models that do not go by the place of a reply.
+CONSISTENT = "consistent"
+# What a verdict is when the order turns.
+TURNED = {"first": "second", "second": "first", "tie": "tie"}
 
 
 class Preference(NamedTuple):
@@ -31,10 +35,10 @@ class Preference(NamedTuple):
     orders: tuple[tuple[Verdict | None, Verdict | None], ...]
 
     @property
-    def inconsistent(self) -> int:
-        """How many models changed their mind when the order did."""
-        mirrored = {"first": "second", "second": "first", "tie": "tie"}
-        return sum(None not in pair and mirrored[str(pair[0])] != pair[1] for pair in self.orders)
+    def consistent(self) -> float | None:
+        """Share of models whose verdict stayed when the order turned; None where none could be read in both."""
+        read = [(one, other) for one, other in self.orders if one is not None and other is not None]
+        return sum(TURNED[str(one)] == other for one, other in read) / len(read) if read else None
 
 
 async def verdicts(
@@ -135,14 +139,13 @@ async def judged(
     shows = {arm: shown(answer) for arm, answer in held.items()}
     pair = {candidate, baseline} <= held.keys()
 
-    async def ask(metric: str, arm: str) -> tuple[str, str, float | Failure | None]:
+    async def ask(metric: str, arm: str) -> tuple[str, str, float | Preference | Failure | None]:
         judge = judges[metric]
         if not judge.pair:
             return arm, metric, await score(judge, f"{key} {arm}", shows[arm], callers)
         if None in shows.values():
             return arm, metric, None
-        given = await preference(judge, f"{key} pair", shows[candidate], shows[baseline], callers)
-        return arm, metric, given if isinstance(given, Failure) else given.score
+        return arm, metric, await preference(judge, f"{key} pair", shows[candidate], shows[baseline], callers)
 
     wanted = [
         (metric, arm)
@@ -152,15 +155,22 @@ async def judged(
     ]
     found = dict(answers)
     for arm, metric, given in await asyncio.gather(*(ask(*each) for each in wanted)):
-        found[arm] = _scored(found[arm], metric, given)
-        if judges[metric].pair:
-            rest = 1.0 - given if isinstance(given, float) else None
-            found[baseline] = _scored(found[baseline], metric, rest)
+        if isinstance(given, Preference):
+            rest = None if given.score is None else 1.0 - given.score
+            marks = {} if given.consistent is None else {f"{metric}/{CONSISTENT}": given.consistent}
+            found[candidate] = _scored(found[candidate], metric, given.score, marks)
+            found[baseline] = _scored(found[baseline], metric, rest, marks)
+        else:
+            found[arm] = _scored(found[arm], metric, given, {})
     return found
 
 
-def _scored(answer: Transcript | Failure, metric: str, given: float | Failure | None) -> Transcript | Failure:
-    """Return the answers with one more score, or the failure to get it in place of them."""
+def _scored(
+    answer: Transcript | Failure, metric: str, given: float | Failure | None, marks: Mapping[str, float]
+) -> Transcript | Failure:
+    """Return the answers with one more score and what goes with it, or the failure to get it in place of them."""
     if isinstance(answer, Failure):
         return answer
-    return given if isinstance(given, Failure) else replace(answer, scores={**answer.scores, metric: given})
+    if isinstance(given, Failure):
+        return given
+    return replace(answer, scores={**answer.scores, metric: given}, floors={**answer.floors, **marks})

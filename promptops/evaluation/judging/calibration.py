@@ -181,11 +181,10 @@ def _of_model(answers: Answers, model: int, people: Sequence[float | None], seed
 def _position(answers: Answers, model: int) -> Figure:
     """Return how verdicts hang on the order: the share that turned with it, and that which went to the first seen."""
     pairs = [(each[0], each[1]) for rows in answers.given for row in rows if None not in (each := row[model])]
-    mirrored = {"first": "second", "second": "first", "tie": "tie"}
     decided = [verdict for pair in pairs for verdict in pair if verdict != "tie"]
     return {
         "pairs": len(pairs),
-        "inconsistent": _share([mirrored[str(one)] != other for one, other in pairs]),
+        "inconsistent": _share([asking.TURNED[str(one)] != other for one, other in pairs]),
         "first": _share([verdict == "first" for verdict in decided]),
     }
 
