@@ -124,8 +124,7 @@ async def judged(
     """Return the arms' answers with the scores of a suite's judges among their scores.
 
     An arm whose answers no verdict was had on counts as one that gave none. A judge of pairs gives the candidate its
-    preference and the baseline the rest, so that their difference is 0 where neither is better; a failure of its is
-    the candidate's.
+    preference and the baseline the rest; a failure of its is the candidate's.
 
     Args:
         judges: of the suite, by metric.
