@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # Part of every suite's digest: raise it when an evaluator here comes to score some reply otherwise.
 VERSION = 2
-_VERSIONS = (VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION, judge.PROMPT_VERSION)
 _MAX_JSON = 4_000_000
 Arguments: TypeAlias = dict[str, Any]
 Score: TypeAlias = "Callable[[Arguments, Case, Reply], float]"
@@ -253,7 +252,7 @@ def digest(suite: Suite) -> str:
 
     That is the file but for its description, the models that it asks, the files that it names, and this code.
     """
-    return _digest(suite, _VERSIONS)
+    return _digest(suite, _versions())
 
 
 def digests(suite: Suite) -> set[str]:
@@ -261,8 +260,12 @@ def digests(suite: Suite) -> set[str]:
 
     A release was judged by the code of its day, and stays what it was when that code is improved.
     """
-    versions = (range(1, each + 1) for each in _VERSIONS)
+    versions = (range(1, each + 1) for each in _versions())
     return {_digest(suite, each) for each in product(*versions)}
+
+
+def _versions() -> tuple[int, ...]:
+    return VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION, judge.PROMPT_VERSION
 
 
 def _digest(suite: Suite, every: Sequence[int]) -> str:
