@@ -235,6 +235,7 @@ def test_the_command_calibrates_pays_once_and_writes_what_lets_the_judge_gate(be
         assert len(server.requests) == 2 * 40 + 30
     assert "kappa 1.000 [1.000, 1.000] on 40" in done.out
     assert "gate: may gate" in done.out
+    assert f"with the seed {calibration.SEED}" in done.out
     record = json.loads((bench.root / "evals/judges/tone.json").read_text())
     assert record == json.loads(again.out)
     assert record["estimate"]["mean"]["value"] == pytest.approx(0.5, abs=0.1)

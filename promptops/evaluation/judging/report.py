@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from promptops.statistics.agreement import RESAMPLES
 from promptops.text import printable
 
 if TYPE_CHECKING:
@@ -13,9 +14,10 @@ _COEFFICIENTS = {"kappa": "kappa", "weighted_kappa": "kappa (quadratic weights)"
 
 
 def lines(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines that a person reads; intervals are at 95 %, by bootstrap."""
+    """Yield the lines that a person reads."""
     yield f"judge      {record['judge']}"
     yield f"items      {record.get('items')}, of which people contradict each other on {record.get('contested')}"
+    yield f"intervals  at 95 %, by {RESAMPLES:,} bootstrap resamples of items with the seed {record.get('seed')}"
     yield f"people     {_agreement(record['agreement'])}"
     if record.get("people"):
         yield f"           among themselves {_agreement(record['people'])}"
