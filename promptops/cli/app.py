@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("model", "Fetch, serve and inspect the embedded model."),
     "try": ("try_", "Send a prompt once and print the reply."),
     "canary": ("canary", "Compare a prompt with its baseline on a live API."),
+    "judge": ("judge", "Calibrate judges against people, and show what is known of one."),
     "drift": ("drift", "Compare the live release with its own evidence."),
     "release": ("release", "Check, canary, sign and tag what is unreleased."),
     "verify": ("verify", "Verify a release offline."),

@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ from promptops.evaluation.arms import RecordedArm, faults, opened
 from promptops.evaluation.conversation import Conversation
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.gate import MAX_JUDGED
+from promptops.evaluation.judging.asking import judged
 from promptops.evaluation.result import CanaryResult
 from promptops.evaluation.runner import WINDOW, in_order
 from promptops.evaluation.study import Study, prepare
 from promptops.evaluation.tally import BASELINE, CANDIDATE, Answered, Tally
 from promptops.inference.journal import Journal
+from promptops.inference.reply import Failure
 from promptops.text import counted
 
 if TYPE_CHECKING:
@@ -171,7 +173,15 @@ async def ask_pair(
     own = {name: helper for (suite, name), helper in helpers.items() if suite == draw.suite}
     names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
     held = await asyncio.gather(*(Conversation(arms[name], draw, case, own).hold() for name in names))
-    return Answered(case.asked, dict(zip(names, held, strict=True)))
+    answers = dict(zip(names, held, strict=True))
+    for name, answer in answers.items():
+        rated = exam.rated(draw, arms[name].configuration.prompt.version)
+        if rated and not isinstance(answer, Failure):
+            answers[name] = replace(answer, scores={**answer.scores, **rated})
+    judges = exam.judges(draw.suite)
+    if judges:
+        answers = await judged(judges, draw.key, answers, own, candidate=CANDIDATE, baseline=BASELINE)
+    return Answered(case.asked, answers)
 
 
 def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -181,7 +191,8 @@ def _same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     floors = [
         [(item["name"], item["low"], item["high"]) for item in record.get("floors", ())] for record in (one, other)
     ]
-    return bool(one["rules"] == other["rules"] and heads[0] == heads[1] and floors[0] == floors[1])
+    same = one["rules"] == other["rules"] and one.get("barred") == other.get("barred")
+    return bool(same and heads[0] == heads[1] and floors[0] == floors[1])
 
 
 def _recalled(study: Study, last: Mapping[str, Any], share: float) -> CanaryResult:

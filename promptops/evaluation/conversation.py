@@ -28,9 +28,11 @@ _PLAYED = (
 
 
 class Helper(Protocol):
-    """A model that a suite asks for itself, as one that plays the user."""
+    """A model that a suite asks for itself, as one that plays the user or judges."""
 
-    async def answer(self, key: str, messages: list[dict[str, Any]]) -> Reply | Failure:
+    async def answer(
+        self, key: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any] | None = None
+    ) -> Reply | Failure:
         """Return the reply to ``messages``; ``key`` names the call within the evidence."""
         ...
 

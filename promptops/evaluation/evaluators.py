@@ -6,18 +6,20 @@ of ``praise`` and a high rate of ``contains`` are both fine.
 
 from __future__ import annotations
 
+import hashlib
 from itertools import product
 from json import loads
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from promptops.errors import InputError, RefusedError
 from promptops.evaluation import callables, praise, refusal, style, tripwires
+from promptops.evaluation.judging import judge
 from promptops.evaluation.measures.registry import MEASURES
 from promptops.evaluation.measures.registry import VERSION as MEASURES_VERSION
 from promptops.registry import canonical, schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import jsonschema_rs
 
@@ -238,6 +240,8 @@ def check(definition: Definition) -> None:
         low, high = arguments.get("minimum", 0), arguments.get("maximum", float("inf"))
         if not arguments.keys() & {"minimum", "maximum"} or low > high:
             raise InputError("length needs `minimum`, `maximum` or both, the first not above the second")
+    elif kind == judge.KIND:
+        judge.check(arguments)
     elif kind == "python":
         callables.location(arguments["callable"])
 
@@ -265,8 +269,11 @@ def run(
 
 
 def digest(suite: Suite) -> str:
-    """Return ``sha256:<hex>`` of all that decides a suite's scores: the file but for its description, and this code."""
-    return _digest(suite, VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION)
+    """Return ``sha256:<hex>`` of all that decides a suite's scores.
+
+    That is the file but for its description, the models that it asks, the files that it names, and this code.
+    """
+    return _digest(suite, _versions())
 
 
 def digests(suite: Suite) -> set[str]:
@@ -274,18 +281,26 @@ def digests(suite: Suite) -> set[str]:
 
     A release was judged by the code of its day, and stays what it was when that code is improved.
     """
-    current = (VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION)
-    versions = (range(1, each + 1) for each in current)
-    return {_digest(suite, *each) for each in product(*versions)}
+    versions = (range(1, each + 1) for each in _versions())
+    return {_digest(suite, each) for each in product(*versions)}
 
 
-def _digest(suite: Suite, own: int, praising: int, refusing: int, measuring: int) -> str:
+def _versions() -> tuple[int, ...]:
+    return VERSION, praise.VERSION, refusal.VERSION, MEASURES_VERSION, judge.PROMPT_VERSION
+
+
+def _digest(suite: Suite, every: Sequence[int]) -> str:
+    own, praising, refusing, measuring, judging = every
     judged = {key: value for key, value in suite.value.items() if key != "description"}
     versions = {"evaluators": own, "praise": praising, "refusal": refusing}
     if any(definition.type in MEASURES for definition in suite.evaluators.values()):
         versions["measures"] = measuring
+    if any(definition.type == judge.KIND for definition in suite.evaluators.values()):
+        versions["judging"] = judging
     asks = {name: model.identity for name, model in suite.asks.items()}
-    return canonical.sha256({"suite": judged, "versions": versions, **({"asks": asks} if asks else {})})
+    files = {path: hashlib.sha256(data).hexdigest() for path, data in suite.files.items()}
+    more = {name: value for name, value in (("asks", asks), ("files", files)) if value}
+    return canonical.sha256({"suite": judged, "versions": versions, **more})
 
 
 def _values(arguments: Arguments) -> list[str]:

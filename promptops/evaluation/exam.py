@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from promptops.evaluation.callables import Code
     from promptops.evaluation.case import Case, View
     from promptops.evaluation.floors import Floor
+    from promptops.evaluation.judging.judge import Judge
     from promptops.evaluation.sampling import Draw
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.traffic import Record
@@ -124,6 +125,13 @@ class Exam:
         self.rails = {rail.name: rail for rail in rails if not absolute or rail.limit is not None}
         if not self.rails:
             raise _no_rails(self.unlimited)
+        self._judges = {suite.name: suite.judges() for suite in suites}
+        self._feedback = {suite.name: suite.feedback() for suite in suites}
+        why = {suite.name: suite.barred() for suite in suites}
+        # Guardrails that decide nothing whatever their scores are, with the reason.
+        self.barred = {
+            name: why[rail.suite][rail.metric] for name, rail in self.rails.items() if rail.metric in why[rail.suite]
+        }
 
     def pools(self) -> dict[str, list[str]]:
         """Return the ids of the cases worth asking: those that some guardrail looks at."""
@@ -150,6 +158,14 @@ class Exam:
     def asks(self) -> dict[tuple[str, str], Model]:
         """The models that the suites themselves ask, by suite and name of the model file."""
         return {(suite.name, name): model for suite in self._suites.values() for name, model in suite.asks.items()}
+
+    def judges(self, pool: str) -> dict[str, Judge]:
+        """Return the judges of the suite whose cases are in a pool, by metric; recorded traffic has none."""
+        return self._judges.get(pool, {})
+
+    def rated(self, draw: Draw, version: str) -> dict[str, float | None]:
+        """Return what people said of a version's reply to a case, by metric."""
+        return {metric: said.score(draw.case, version) for metric, said in self._feedback.get(draw.suite, {}).items()}
 
     @property
     def floors(self) -> dict[str, tuple[Floor, frozenset[str]]]:

@@ -107,7 +107,10 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
 
 def _calls(study: Study) -> float:
     """Return how many replies of one arm a case asks for, on average and at most."""
-    return fmean(study.exam.cases[pool][case].calls for pool, ids in study.exam.pools().items() for case in ids)
+    pools, cases = study.exam.pools(), study.exam.cases
+    # A judge of pairs is asked twice about two arms, and so once for each, as every other.
+    judged = {pool: sum(len(judge.models) for judge in study.exam.judges(pool).values()) for pool in pools}
+    return fmean(cases[pool][case].calls + judged[pool] for pool, ids in pools.items() for case in ids)
 
 
 def _pairs(study: Study, arms: int) -> dict[str, int | None]:

@@ -127,6 +127,7 @@ class Gate:
         guardrails: the guardrails by a name of the caller's choice, unique over suites.
         rules: what is asked of the evidence.
         floors: validity floors by name, each with the names of the guardrails that stand on it.
+        barred: why guardrails decide nothing whatever their scores are, by name.
 
     Raises:
         InputError: for no guardrail at all or more than 100, an alpha, margin, limit or floor that nothing could be
@@ -138,6 +139,7 @@ class Gate:
         guardrails: Mapping[str, Guardrail],
         rules: Rules | None = None,
         floors: Mapping[str, tuple[Floor, Collection[str]]] | None = None,
+        barred: Mapping[str, str] | None = None,
     ) -> None:
         self.rules = rules or Rules()
         if not 0.0 < self.rules.alpha < 1.0:
@@ -158,6 +160,7 @@ class Gate:
             rail: [self._floors[name] for name, (_, rails) in (floors or {}).items() if rail in rails]
             for rail in guardrails
         }
+        self._barred = dict(barred or {})
         self.pairs = 0
         self._failures = {"baseline": 0, "candidate": 0, "both": 0}
         self._lost: set[int] = set()
@@ -244,11 +247,15 @@ class Gate:
         return self.pairs < self.rules.minimum and not any(self._void(track) for track in self._tracks.values())
 
     def _void(self, track: Track) -> bool:
-        """Say whether a guardrail stands on a floor that is refuted for good."""
-        return any(floor.standing(self.rules.alpha) == "refuted" for floor in self._standing_on[track.name])
+        """Say whether a guardrail is barred, or stands on a floor that is refuted for good."""
+        return track.name in self._barred or any(
+            floor.standing(self.rules.alpha) == "refuted" for floor in self._standing_on[track.name]
+        )
 
     def _invalid(self, track: Track) -> str | None:
-        """Say which floor a guardrail lacks, if one; the refuted first."""
+        """Say why a guardrail is barred, or which floor it lacks, if one; the refuted first."""
+        if track.name in self._barred:
+            return self._barred[track.name]
         floors = sorted(self._standing_on[track.name], key=lambda floor: floor.standing(self.rules.alpha) != "refuted")
         return next((reason for floor in floors if (reason := floor.reason(self.rules.alpha))), None)
 
@@ -399,12 +406,13 @@ class Gate:
         floors = [self._floor_record(track) for track in self._floors.values()]
         return {
             # Without a lost reply or a floor nothing is new, and every older version can read it.
-            "v": EVIDENCE_VERSION if floors else _LOSSY_VERSION if lost else _LOSSLESS_VERSION,
+            "v": EVIDENCE_VERSION if floors or self._barred else _LOSSY_VERSION if lost else _LOSSLESS_VERSION,
             "rules": asdict(self.rules),
             "pairs": self.pairs,
             "failures": dict(self._failures),
             **lost,
             **({"floors": floors} if floors else {}),
+            **({"barred": dict(self._barred)} if self._barred else {}),
             "guardrails": [
                 {
                     "name": track.name,

@@ -37,7 +37,7 @@ def resume(evidence: Any) -> Gate:
     if len(stated) != len(evidence["guardrails"]):
         raise InputError("evidence names a guardrail twice")
     rules, bounds = _rules(_field(evidence, "rules", dict)), floors(evidence)
-    gate = Gate({name: _guardrail(item) for name, item in stated.items()}, rules, bounds)
+    gate = Gate({name: _guardrail(item) for name, item in stated.items()}, rules, bounds, barred(evidence))
     failures = _field(evidence, "failures", dict)
     harms = [decode(_field(item, "harms", str), pairs) for item in stated.values()]
     gate.restore(
@@ -67,8 +67,20 @@ def floors(evidence: Any) -> dict[str, tuple[Floor, frozenset[str]]]:
     return found
 
 
+def barred(evidence: Any) -> dict[str, str]:
+    """Return why guardrails decide nothing, by name, as ``evidence`` states it.
+
+    Raises:
+        InputError: it states it in no usable way.
+    """
+    given = _field(evidence, "barred", dict) if "barred" in evidence and evidence["v"] == EVIDENCE_VERSION else {}
+    if not all(isinstance(why, str) for why in given.values()):
+        raise InputError("evidence has no usable 'barred'")
+    return given
+
+
 def _floors(evidence: Any) -> list[Any]:
-    given = _field(evidence, "floors", list) if evidence["v"] == EVIDENCE_VERSION else []
+    given = _field(evidence, "floors", list) if "floors" in evidence and evidence["v"] == EVIDENCE_VERSION else []
     for item in given:
         _field(item, "marks", dict)
     return given

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.evaluation import callables, evaluators
+from promptops.evaluation import callables, evaluators, feedback
+from promptops.evaluation.floors import Floor
+from promptops.evaluation.judging import judge
+from promptops.evaluation.judging.asking import CONSISTENT
 from promptops.evaluation.measures.fit import misfit
 from promptops.evaluation.measures.registry import MEASURES
 
@@ -16,10 +19,12 @@ if TYPE_CHECKING:
     from promptops.evaluation.callables import Code
     from promptops.evaluation.case import Case
     from promptops.evaluation.evaluators import Definition
-    from promptops.evaluation.floors import Floor
     from promptops.evaluation.suite import Suite
     from promptops.evaluation.transcript import Transcript
     from promptops.inference.reply import Reply
+
+# Their scores come with the transcript.
+_ELSEWHERE = frozenset({judge.KIND, feedback.KIND})
 
 
 class Scored(NamedTuple):
@@ -65,12 +70,15 @@ class Scorer:
             InputError: Python code fails or returns no score.
         """
         scores: dict[str, float | None] = {}
-        floors: dict[str, float] = {}
+        floors: dict[str, float] = dict(transcript.floors)
         for name, definition in self.suite.evaluators.items():
             if only is not None and name not in only:
                 continue
             if name in transcript.scores:
                 scores[name] = transcript.scores[name]
+            elif definition.type in _ELSEWHERE:
+                # Nobody was asked or answered, as about silence, or about one arm where pairs are judged.
+                scores[name] = None
             elif misfit(*definition, case):
                 continue
             elif definition.type in MEASURES:
@@ -113,4 +121,6 @@ def floors(suite: Suite) -> dict[str, Floor]:
         if definition.type in MEASURES:
             stated = MEASURES[definition.type].floors(definition.arguments)
             found |= {f"{name}/{floor}": bounds for floor, bounds in stated.items()}
+        elif definition.type == judge.KIND and definition.arguments.get("pair"):
+            found[f"{name}/{CONSISTENT}"] = Floor(low=0.5)
     return found

@@ -70,15 +70,14 @@ class Study:
     def gate(self) -> Judge:
         """Return an empty gate with this study's rules."""
         if self.past and not self.past.replies:
-            return MeansGate(self.exam.rails, self.past.means)
+            rails = {name: rail for name, rail in self.exam.rails.items() if name not in self.exam.barred}
+            return MeansGate(rails, self.past.means)
         mode: Mode = "paired" if BASELINE in self.configurations else "absolute"
-        return Gate(self.exam.rails, Rules(mode, minimum=self.settings.minimum), self.exam.floors)
+        return Gate(self.exam.rails, Rules(mode, minimum=self.settings.minimum), self.exam.floors, self.exam.barred)
 
     def budget(self) -> Budget:
         """Return the whole budget."""
-        given = self.settings.budget
-        requests, tokens = (None if given.get(name) is None else int(given[name]) for name in ("requests", "tokens"))
-        return Budget(given.get("usd"), requests, tokens, given.get("seconds"))
+        return budget_of(self.settings)
 
     def order(self) -> Order:
         """Return the order of the draws, from its start."""
@@ -116,6 +115,13 @@ class Terms:
     recorded: Mapping[str, Any] | None = None
     trusted: Collection[str] = ()
     code: Code = callables.no_code
+
+
+def budget_of(settings: Canary) -> Budget:
+    """Return the whole budget that a project states for a run."""
+    given = settings.budget
+    requests, tokens = (None if given.get(name) is None else int(given[name]) for name in ("requests", "tokens"))
+    return Budget(given.get("usd"), requests, tokens, given.get("seconds"))
 
 
 def prepare(git: Git, terms: Terms) -> Study:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptops.errors import InputError
-from promptops.evaluation import evaluators
+from promptops.evaluation import evaluators, feedback
 from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.judging import judge, standing
 from promptops.evaluation.measures.fit import misfit
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
+    from promptops.evaluation.feedback import Feedback
+    from promptops.evaluation.judging.judge import Judge
     from promptops.registry.prompt import Model
 
 EXPECTED = "expected"
@@ -35,7 +38,8 @@ class Suite:
         guardrails: at most one per metric.
         value: the parsed file, from which the digest is made.
         repeats: how often each case is asked in a round.
-        asks: the model files that the suite itself asks by name, as for simulated users.
+        asks: the model files that the suite itself asks by name, as for simulated users and judges.
+        files: the content of other files that its evaluators name, by path; those that are missing are left out.
     """
 
     name: str
@@ -45,12 +49,51 @@ class Suite:
     value: dict[str, Any]
     repeats: int = 1
     asks: Mapping[str, Model] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def models(self) -> frozenset[str]:
-        """Names of the model files that the suite itself asks, as for simulated users."""
+        """Names of the model files that the suite itself asks, as for simulated users and judges."""
         turns = [turn for case in self.cases for view in case.views.values() for turn in view.turns]
-        return frozenset(turn.simulate.model for turn in turns if turn.simulate)
+        return frozenset(turn.simulate.model for turn in turns if turn.simulate) | standing.models(self.value)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Paths of the files that its evaluators name."""
+        return frozenset(
+            definition.arguments[key]
+            for definition in self.evaluators.values()
+            for kind, key in ((judge.KIND, "calibration"), (feedback.KIND, "path"))
+            if definition.type == kind and key in definition.arguments
+        )
+
+    def feedback(self) -> dict[str, Feedback]:
+        """Return what people said, by metric.
+
+        Raises:
+            InputError: a file of feedback is missing or malformed.
+        """
+        found = {}
+        for metric, (kind, given) in self.evaluators.items():
+            if kind == feedback.KIND:
+                data = self.files.get(given["path"])
+                if data is None:
+                    raise InputError(f"there is no feedback for {metric}", hint="commit the file", path=given["path"])
+                found[metric] = feedback.read(data, given["path"], positive=given.get("positive", feedback.POSITIVE))
+        return found
+
+    def judges(self) -> dict[str, Judge]:
+        """Return the suite's judges by metric."""
+        floor = self.value.get("floor")
+        return {metric: judge.build(given, self.asks, floor) for metric, given in standing.judges(self.value).items()}
+
+    def barred(self) -> dict[str, str]:
+        """Return why metrics may not decide anything, by metric.
+
+        Raises:
+            InputError: a calibration record is malformed.
+        """
+        return standing.barred(self.value, self.asks, self.files.get)
 
     def bears_on(self, metric: str) -> frozenset[str]:
         """Return the ids of the cases that have a score of ``metric``."""
@@ -179,6 +222,10 @@ def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults
     if rail.metric != EXPECTED and rail.metric not in suite.evaluators:
         known = ", ".join([*suite.evaluators, EXPECTED])
         faults.refuse(f"the guardrail's metric {rail.metric} is not defined", place, f"one of: {known}")
+    definition = suite.evaluators.get(rail.metric)
+    if definition and definition.arguments.get("pair") and rail.limit is not None:
+        hint = "take `limit` out: a first release has no baseline to judge it beside"
+        faults.refuse("a judge of pairs has no mean of its own to limit", place, hint)
     if whole and not suite.bears_on(rail.metric):
         if rail.metric == EXPECTED:
             faults.refuse("no case has `expect`, so `expected` is never scored", place, "add `expect` to the cases")

@@ -32,10 +32,12 @@ class Transcript:
         views: turns in order by the name of the view; the only session of a case without views has the name "". A
             session holds fewer turns than the case where a condition or a silent reply ended it.
         scores: scores that come from elsewhere by metric, as of judges and harnesses; None where one is not readable.
+        floors: parts of validity floors that come with them, by ``metric/floor``.
     """
 
     views: Mapping[str, tuple[Exchange, ...]]
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:

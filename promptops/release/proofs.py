@@ -169,7 +169,12 @@ def suite(registry: Registry, name: str, settings: Canary, *, cases: bool = True
     found = suites.parse(
         name, document.value, margin=settings.margin, path=document.path, where=document.where, load=load
     )
-    return replace(found, asks={model: registry.model(model) for model in sorted(found.models)})
+    files = {path: registry.source.read(path) for path in sorted(found.paths)}
+    return replace(
+        found,
+        asks={model: registry.model(model) for model in sorted(found.models)},
+        files={path: data for path, data in files.items() if data is not None},
+    )
 
 
 def approvals(git: Git, report: Report, vouchers: Callable[[], Vouchers]) -> str:
@@ -302,6 +307,8 @@ def _suites(record: CanaryRecord, registry: Registry, configuration: Configurati
         raise RefusedError("the canary used other guardrails than the commit asks for")
     if gate_evidence.floors(record.evidence) != exam.floors:
         raise RefusedError("the canary used other validity floors than the commit asks for")
+    if gate_evidence.barred(record.evidence) != exam.barred:
+        raise RefusedError("the canary took other judges for calibrated than the commit has")
     rules, least = record.evidence["rules"], Rules()
     if rules["minimum"] < settings.minimum or rules["alpha"] > least.alpha or rules["floor"] < least.floor:
         raise RefusedError("the canary used laxer rules than the commit asks for")

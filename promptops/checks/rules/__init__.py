@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from promptops.checks.rule import ChangeCheck, FileCheck, ModelCheck, PromptCheck, Text
 
 MALFORMED = ("PO101",)
-FILE = ("PO102", "PO109")
+FILE = ("PO102", "PO109", "PO113")
 PROMPT = (
     "PO103", "PO104", "PO105", "PO106", "PO107", "PO108", "PO110",
     "PO201", "PO204",
     "PO301", "PO302", "PO303",
 )  # fmt: skip
 MODEL = ("PO202", "PO203", "PO205")
-CHANGE = ("PO111", "PO401", "PO402")
+CHANGE = ("PO111", "PO112", "PO401", "PO402")
 ALL = tuple(sorted(MALFORMED + FILE + PROMPT + MODEL + CHANGE))
 
 _MODULES = {
@@ -33,6 +33,8 @@ _MODULES = {
     "PO109": "secret",
     "PO110": "unknown_suite",
     "PO111": "suite_data",
+    "PO112": "uncalibrated_judge",
+    "PO113": "feedback_alone",
     "PO201": "missing_model",
     "PO202": "unpinned_model",
     "PO203": "retired_model",
