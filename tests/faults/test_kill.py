@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from evaluation.canaries import text_by
 from faulting import ALL, Scene, faults_of
+from faults.conftest import stage
 from faults.trials import COMMANDS, Trial
 from inference.faults import FaultServer
+from support import make_repo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +27,10 @@ CASES = [
     for name, kinds, shards in (
         ("bump", "kill torn", 1), ("bump", "full", 1), ("approve", "kill", 1),
         ("rollback", "kill torn", 1), ("withdraw", "kill", 1), ("withdraw", "full", 1), ("sign", "kill torn", 1),
-        ("release", "kill torn", 8 if ALL else 1),
+        ("release", "kill torn", 8 if ALL else 1), ("init", "kill", 1), ("policy init", "kill", 1),
         *(
             [("approve", "torn full", 1), ("withdraw", "torn", 1), ("request", "kill torn full", 1), ("sign", "full", 1),
+             ("init", "torn full", 1), ("policy init", "torn full", 1),
              ("promote", "kill torn full", 2), ("rollback", "full", 1), ("release", "full", 4)]
             if ALL else []
         ),
@@ -49,6 +52,16 @@ def unsigned(reviewable: Scene, tmp_path_factory: pytest.TempPathFactory) -> Sce
     path = ".promptops/policy.yaml"
     scene.repo.write(path, scene.repo.read(path).replace("version: 1\n", "version: 2\n"))
     return scene
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A repository that knows nothing of promptops yet."""
+    base = tmp_path_factory.mktemp("fresh")
+    repo = make_repo(base, ("alice",))
+    repo.write("README", "Ours.")
+    repo.commit("Begin")
+    return stage(repo, base / "scene")
 
 
 def chosen(points: list[str], kinds: list[str]) -> list[dict[str, str]]:

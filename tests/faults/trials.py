@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from inference.faults import FaultServer
 
+POLICY = ".promptops/policy.yaml"
 NOTE = ".git/promptops/pending.json"
 
 
@@ -41,6 +42,8 @@ COMMANDS = {
     "rollback": Command("serving", ("rollback", "support/reply", *DECIDE)),
     "promote": Command("serving", ("promote", "support/reply@1.1.0", *DECIDE)),
     "withdraw": Command("serving", ("withdraw", "support/reply@1.2.0", "--reason", "it flatters", "--push")),
+    "init": Command("fresh", ("init",)),
+    "policy init": Command("fresh", ("policy", "init")),
     "sign": Command("unsigned", ("policy", "sign")),
     "release": Command("canaried", ("release", "--together", "--push"), paid=True),
 }
@@ -99,6 +102,10 @@ def check_whole(before: dict[str, Any], now: dict[str, Any], after: dict[str, An
     for path, data in now["files"].items():
         assert data in (before["files"].get(path, b"?"), after["files"].get(path, b"?")), path
     assert set(before["files"]) <= set(now["files"])
+    if POLICY in now["files"] and POLICY not in before["files"]:
+        assert {path for path in after["files"] if path.startswith(".promptops/")} <= now["files"].keys(), (
+            "half a policy"
+        )
 
 
 class Trial:
