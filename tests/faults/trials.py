@@ -42,6 +42,7 @@ COMMANDS = {
     "rollback": Command("serving", ("rollback", "support/reply", *DECIDE)),
     "promote": Command("serving", ("promote", "support/reply@1.1.0", *DECIDE)),
     "withdraw": Command("serving", ("withdraw", "support/reply@1.2.0", "--reason", "it flatters", "--push")),
+    "attest": Command("serving", ("attest", "support/reply@1.2.0", "--reason", "key lost", "--push")),
     "init": Command("fresh", ("init",)),
     "policy init": Command("fresh", ("policy", "init")),
     "sign": Command("unsigned", ("policy", "sign")),
