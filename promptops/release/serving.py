@@ -252,7 +252,7 @@ def _record(place: Desk, wish: _Wish, ref: str) -> Decision:
 def _fit_to_serve(place: Desk, short: str) -> Stored:
     report = verify.release(place.git, short, verify.Options(root=place.trust.root))
     if not report.good or report.stored is None:
-        raise RefusedError(f"{short} does not verify: {report.why}", hint=f"promptops verify {short} -v")
+        raise report.error(f"{short} does not verify", f"promptops verify {short} -v")
     return report.stored
 
 

@@ -128,14 +128,18 @@ class Trial:
 
     def env(self, key: str) -> dict[str, str]:
         """The endpoint, with a key that tells runs apart."""
-        return {"OPENAI_BASE_URL": self.server.url, "OPENAI_API_KEY": f"sk-{key}"} if self.command.paid else {}
+        return {"OPENAI_BASE_URL": self.server.url, "OPENAI_API_KEY": self.key(key)} if self.command.paid else {}
+
+    def key(self, key: str) -> str:
+        """An API key of this trial alone: others use the same server."""
+        return f"sk-{self.folder.name}-{key}"
 
     def run(self, scene: Scene, key: str, **keys: Any) -> CompletedProcess[str]:
         return scene.run(*self.command.args, by=self.command.by, **keys, **self.env(key))
 
     def sent_by(self, key: str) -> int:
         """How many requests the server saw under a key."""
-        return sum(seen.headers.get("authorization") == f"Bearer sk-{key}" for seen in self.server.requests)
+        return sum(seen.headers.get("authorization") == f"Bearer {self.key(key)}" for seen in self.server.requests)
 
     def check(self, number: int, fault: dict[str, str]) -> None:
         """Break the command off at one point, look at what is left, and run it again."""
