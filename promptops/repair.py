@@ -132,23 +132,26 @@ def _running(git: Git) -> list[str] | None:
 
 
 def _journals(git: Git, *, mend: bool) -> Iterator[Probe]:
-    """Look for journals of paid replies whose last line was not written to its end."""
-    for folder in _subfolders(evidence.default_root(git)):
+    """Look for journals of paid replies, and ledgers of what was spent, that break off or hold something else."""
+    for folder in filter(os.path.isdir, _subfolders(evidence.default_root(git))):
         path = os.path.join(folder, evidence.JOURNAL)
-        torn = replies.torn(path)
-        if not torn:
-            continue
-        what = f"{path} ends in {counted(torn, 'byte')} of a reply that was not written to its end"
-        if not mend:
-            yield Probe("journal", "warn", what, f"{MEND}; the next canary of it does so too")
-            continue
+        what = ""
         try:
-            # Opening it cuts that off, unless a run holds it.
-            replies.Journal(path).close()
+            ends = [f"{each} ends in {counted(size, 'byte')}" for each, size in replies.torn(path).items()]
+            if not ends:
+                continue
+            what = f"{' and '.join(ends)} of a line that was not written to its end"
+            if mend:
+                # Opening them cuts that off, unless a run holds them.
+                replies.Journal(path).close()
         except PromptopsError as error:
-            yield Probe("journal", "broken", f"{what}: {error.message}", error.hint or "see above")
+            place = what or f"{error.path}{f', line {error.line}' if error.line else ''}"
+            yield Probe("journal", "broken", f"{place}: {error.message}", error.hint or "see above")
         else:
-            yield Probe("journal", "mended", f"{what}: cut off; every whole reply is kept")
+            if mend:
+                yield Probe("journal", "mended", f"{what}: cut off; every whole line is kept")
+            else:
+                yield Probe("journal", "warn", what, f"{MEND}; the next canary of it does so too")
 
 
 def _temporary(git: Git, *, mend: bool) -> Iterator[Probe]:

@@ -45,6 +45,27 @@ asyncio.Runner._on_sigint = tell
 """
 
 
+def interrupt_again(turn: int) -> str:
+    """A program's beginning: with the first Ctrl-C, or so many turns of the event loop later, comes a second signal."""
+    return f"""
+import asyncio, os, signal
+notice, once, turns = asyncio.Runner._on_sigint, asyncio.BaseEventLoop._run_once, []
+def count():
+    turns.append(1)
+    if len(turns) == {turn} + 1:
+        os.kill(os.getpid(), signal.SIGINT)
+def noticed(*args, **kwargs):
+    notice(*args, **kwargs)
+    if not turns:
+        count()
+def run_once(loop):
+    if turns:
+        count()
+    once(loop)
+asyncio.Runner._on_sigint, asyncio.BaseEventLoop._run_once = noticed, run_once
+"""
+
+
 def until_told(process: subprocess.Popen[str]) -> None:
     """Read the output of a program with `TELL_INTERRUPT` until it has taken notice."""
     assert any(line == "interrupted\n" for line in process.stdout)

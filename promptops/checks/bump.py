@@ -11,14 +11,12 @@ from promptops.errors import InputError, UsageError
 from promptops.registry import edit, yaml
 from promptops.registry.prompt import prompt_path
 from promptops.registry.registry import Registry
-from promptops.repo.source import IndexSource, TreeSource, WorktreeSource, replace
+from promptops.repo.source import IndexSource, Overlay, TreeSource, WorktreeSource, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from promptops.registry.configuration import Configuration
     from promptops.repo.git import Git
-    from promptops.repo.source import Entry, Source
+    from promptops.repo.source import Source
 
 
 class Bump(NamedTuple):
@@ -30,24 +28,6 @@ class Bump(NamedTuple):
     new: str
     reason: str
     data: bytes
-
-
-class _Overlay:
-    """A work tree with some files replaced in memory; see `promptops.repo.source.Source`."""
-
-    def __init__(self, under: WorktreeSource, files: dict[str, bytes]) -> None:
-        self.label = under.label
-        self._under = under
-        self._files = files
-
-    def entries(self, prefix: str = "") -> dict[str, Entry]:
-        return self._under.entries(prefix)
-
-    def read(self, path: str) -> bytes | None:
-        return self._files.get(path) or self._under.read(path)
-
-    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
-        return {path: data for path in paths if (data := self.read(path)) is not None}
 
 
 def named(git: Git, names: list[str]) -> list[Bump]:
@@ -102,7 +82,7 @@ def model(git: Git, old: str, new: str, wave: int | None) -> list[Bump]:
     files = {}
     for name in using[:wave]:
         files[prompt_path(name)] = edit.replace(registry.prompt(name).document, "model", new)
-    return _plan(git, using[:wave], _Overlay(tree, files), _Overlay(tree, files))
+    return _plan(git, using[:wave], Overlay(tree, files), Overlay(tree, files))
 
 
 def _plan(git: Git, names: list[str], judged: Source, written: Source) -> list[Bump]:
@@ -115,7 +95,7 @@ def _plan(git: Git, names: list[str], judged: Source, written: Source) -> list[B
         standing = history.standing(name, lambda it=configuration: it)  # type: ignore[misc]  # mypy infers no lambda with a default
         if standing.least is not None:
             planned.append(_bump(configuration, standing.least.text, standing.message, written))
-        elif isinstance(written, _Overlay):
+        elif isinstance(written, Overlay):
             document = configuration.prompt.document
             version = configuration.prompt.version
             planned.append(Bump(name, document.path, version, version, "the model changed", document.data))

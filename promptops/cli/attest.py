@@ -20,7 +20,8 @@ def command(tag: str, reason: str, *, as_json: bool, **options: Any) -> None:
     """Sign a release again after a key behind it was revoked.
 
     Look at it first: git show TAG, promptops verify TAG -v. One attestation by a releaser stands in for a revoked
-    releaser's key; for revoked reviewers it takes as many people as the policy wants behind content.
+    releaser's key; for revoked reviewers it takes as many people as the policy wants behind content. Run again,
+    it signs nothing more.
     """
     from promptops.release import serving, stored
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from promptops.errors import PromptopsError
+from promptops.inference import ledger
 from promptops.inference.ledger import Ledger, Spent
 from promptops.inference.lines import LineFile, whole
 from promptops.inference.reply import Reply
@@ -27,26 +28,37 @@ def read(path: str | os.PathLike[str]) -> dict[str, Reply]:
         PromptopsError: it cannot be read, or it holds something else.
     """
     path = os.fspath(path)
+    return _parse(whole(_content(path)), path)
+
+
+def torn(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Return in how many bytes of a line that was not written to its end a journal and its ledger end, by their paths.
+
+    Raises:
+        PromptopsError: one of them cannot be read, or a whole line of it is something else.
+    """
+    path = os.fspath(path)
+    found = {each: _content(each) for each in (path, _ledger(path))}
+    _parse(whole(found[path]), path)
+    ledger.check(whole(found[_ledger(path)]), _ledger(path))
+    ends = {each: len(content) - content.rfind(b"\n") - 1 for each, content in found.items()}
+    return {each: size for each, size in ends.items() if size}
+
+
+def _ledger(path: str) -> str:
+    return f"{os.path.splitext(path)[0]}.spent.jsonl"
+
+
+def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            return file.read()
     except FileNotFoundError:
-        return {}
+        return b""
     except OSError as error:
         raise PromptopsError(
             f"cannot read the journal: {error.strerror}", path=path, hint="make it readable to you"
         ) from error
-    return _parse(whole(content), path)
-
-
-def torn(path: str | os.PathLike[str]) -> int:
-    """Return how many bytes of a reply that was not written to its end a journal ends in; 0 where there is no file."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError:
-        return 0
-    return len(content) - content.rfind(b"\n") - 1
 
 
 def _parse(lines: Iterable[bytes], path: str) -> dict[str, Reply]:
@@ -114,7 +126,7 @@ class Journal:
         try:
             self._lock()
             self._replies = _parse(self._file.load(), self.path)
-            self.ledger = Ledger(f"{os.path.splitext(self.path)[0]}.spent.jsonl", self._billed())
+            self.ledger = Ledger(_ledger(self.path), self._billed())
         except BaseException:
             self._file.close()
             raise

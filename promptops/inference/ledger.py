@@ -10,7 +10,7 @@ from promptops.errors import PromptopsError
 from promptops.inference.lines import LineFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Usage(NamedTuple):
@@ -59,7 +59,7 @@ class Ledger:
         self._begun = False
         self._sent = 0
         try:
-            recorded = _Reader(before).read(self._file, wall())
+            recorded = _Reader(before).read(self._file.load(), path, wall())
             # A journal that an older version wrote to holds replies that the ledger does not know.
             self.spent = Spent(
                 max(recorded.requests, before.requests),
@@ -109,6 +109,15 @@ class Ledger:
         self._file.close()
 
 
+def check(lines: Iterable[bytes], path: str) -> None:
+    """Check that these are the lines of a ledger.
+
+    Raises:
+        PromptopsError: one of them is none.
+    """
+    _Reader(Spent()).read(lines, path, 0.0)
+
+
 class _Reader:
     """Adds the lines up: a run's line holds all that was used before it."""
 
@@ -118,14 +127,14 @@ class _Reader:
         self._last = 0.0
         self._open: dict[int, tuple[Usage, float]] = {}
 
-    def read(self, file: LineFile, now: float) -> Spent:
-        for number, line in enumerate(file.load(), 1):
+    def read(self, lines: Iterable[bytes], path: str, now: float) -> Spent:
+        for number, line in enumerate(lines, 1):
             try:
                 self._take(json.loads(line))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise PromptopsError(
                     "this line holds no account of what was spent",
-                    path=file.path,
+                    path=path,
                     line=number,
                     hint="move the whole folder away to start again",
                 ) from error

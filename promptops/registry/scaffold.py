@@ -71,9 +71,10 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
     present = set(existing)
     wanted = {"promptops.yaml": "promptops.yaml", ".pre-commit-config.yaml": "pre-commit-config.yaml"}
     if not any(map(is_prompt, present)):
-        wanted[f"{PROMPTS}assistant.yaml"] = "prompts/assistant.yaml"
         wanted[f"{MODELS}local.yaml"] = "models/local.yaml"
         wanted |= {f"evals/{name}": f"evals/{name}" for name in sorted(os.listdir(data.path("templates", "evals")))}
+        # Last, so that a run that was killed before it is finished by the next.
+        wanted[f"{PROMPTS}assistant.yaml"] = "prompts/assistant.yaml"
     if ci:
         wanted |= CI_FILES[ci]
     return [

@@ -44,6 +44,12 @@ def write(git: Git, key: str, found: Stored, reason: str) -> tuple[str, str]:
     return ref, tag.write(git, key, target=target, name=ref.removeprefix("refs/tags/"), message=text.encode())
 
 
+def made_by(git: Git, found: Stored, newest: Trust, who: str) -> str | None:
+    """Return the ref of an attestation of a release that somebody made and that counts by a policy, or None."""
+    listed = refs.listing(git, folder(found.tag.name))
+    return next((ref for ref, oid in listed.items() if _attester(git, found, newest, ref, oid) == who), None)
+
+
 class Vouchers(NamedTuple):
     """Who attested a release.
 

@@ -245,14 +245,13 @@ def verified(git: Git, short: str, trust: Trust) -> Stored:
 
     Raises:
         RefusedError: it does not.
+        PromptopsError: it could not be told.
     """
     from promptops.release import verify
 
     report = verify.release(git, short, verify.Options(root=trust.root, withdrawn_is_fine=True))
     if report.stored is None or not report.good:
-        raise RefusedError(
-            f"the earlier release {short} does not verify: {report.why}", hint=f"promptops verify {short} -v"
-        )
+        raise report.error(f"the earlier release {short} does not verify", f"promptops verify {short} -v")
     return report.stored
 
 

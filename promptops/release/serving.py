@@ -252,7 +252,7 @@ def _record(place: Desk, wish: _Wish, ref: str) -> Decision:
 def _fit_to_serve(place: Desk, short: str) -> Stored:
     report = verify.release(place.git, short, verify.Options(root=place.trust.root))
     if not report.good or report.stored is None:
-        raise RefusedError(f"{short} does not verify: {report.why}", hint=f"promptops verify {short} -v")
+        raise report.error(f"{short} does not verify", f"promptops verify {short} -v")
     return report.stored
 
 
@@ -284,6 +284,8 @@ def withdraw(place: Desk, short: str, reason: str) -> str:
 def attest(place: Desk, short: str, reason: str) -> str:
     """Sign a release's tag object again, with a key of today's policy, and return the attestation's tag.
 
+    Whoever has signed it already, as before a kill, gets that tag again; it is pushed where it is not there yet.
+
     Raises:
         PromptopsError: there is no such release.
         RefusedError: the key is not of a person in the policy.
@@ -291,9 +293,14 @@ def attest(place: Desk, short: str, reason: str) -> str:
     from promptops.release import attestation
 
     found = stored.read(place.git, short)
-    candidates.signer(place.trust, place.key, sshsig.GIT, sshsig.RELEASE)
-    ref, made = attestation.write(place.git, place.key, found, candidates.reason_of(reason))
+    who = candidates.signer(place.trust, place.key, sshsig.GIT, sshsig.RELEASE)
+    why = candidates.reason_of(reason)
     with journal.exclusive(place.git):
         journal.resume(place.git)
-        journal.publish(place.git, [refs.Update(ref, made)], place.remote)
+        ref = attestation.made_by(place.git, found, place.trust, who)
+        if ref is None:
+            ref, made = attestation.write(place.git, place.key, found, why)
+            journal.publish(place.git, [refs.Update(ref, made)], place.remote)
+        elif place.remote and not refs.remote_refs(place.git, place.remote, [ref]):
+            refs.push(place.git, place.remote, [refs.Update(ref, place.git.text("rev-parse", ref))])
     return ref.removeprefix("refs/tags/")

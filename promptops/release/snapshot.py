@@ -65,9 +65,9 @@ def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
     report = verify.release(git, decision.tag, verify.Options(root=trust.root))
     found, configuration = report.stored, report.configuration
     if not report.good or found is None or configuration is None:
-        raise RefusedError(
-            f"{decision.environment} serves {decision.tag}, which does not verify: {report.why}",
-            hint=f"promptops rollback {decision.prompt} --env {decision.environment} --reason REASON",
+        raise report.error(
+            f"{decision.environment} serves {decision.tag}, which does not verify",
+            f"promptops rollback {decision.prompt} --env {decision.environment} --reason REASON",
         )
     if (found.oid, found.digest) != (decision.tag_object, decision.manifest):
         raise RefusedError(f"the tag {decision.tag} was moved since it went live in {decision.environment}")

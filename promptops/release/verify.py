@@ -76,6 +76,11 @@ class Report:
             return 3
         return 0 if self.good else 1
 
+    def error(self, message: str, hint: str) -> PromptopsError:
+        """Return the error of whoever needs this release to be good: a refusal, or that it could not be told."""
+        kind = PromptopsError if self.exit_code == PromptopsError.exit_code else RefusedError
+        return kind(f"{message}: {self.why}", hint=hint)
+
     def attempt(self, name: str, action: Callable[[], str | None]) -> bool:
         """Run one check: what it returns is the detail, what it raises is the reason that it does not hold."""
         try:

@@ -45,7 +45,7 @@ def update(git: Git, updates: list[Update]) -> None:
 
     Raises:
         RefusedError: one of them is no longer where it was seen; nothing was moved.
-        GitError: git could not write; nothing was moved.
+        GitError: git could not write; nothing was moved, or the message says what was.
     """
     zero = "0" * len(updates[0].new)
     lines = [f"update {ref}\0{new}\0{old or zero}\0" for ref, new, old in updates]
@@ -57,8 +57,19 @@ def update(git: Git, updates: list[Update]) -> None:
         cause = (said.splitlines() or ["git update-ref failed"])[-1 if "File exists" not in said else 0]
         cause = cause.removeprefix("fatal: ").removeprefix("prepare: ").removeprefix("commit: ")
         if not _MOVED.search(cause):
-            raise GitError(f"no ref was moved: {cause}", hint=_repair(cause))
+            left = _take_back(git, updates)
+            what = f"of the refs only {', '.join(left)} moved" if left else "no ref was moved"
+            raise GitError(f"{what}: {cause}", hint=_repair(cause))
         raise RefusedError(f"no ref was moved: {cause}", hint="look at what changed, then run the command again")
+
+
+def _take_back(git: Git, updates: list[Update]) -> list[str]:
+    """Move back what moved: on a full disk git ends between two refs that it had prepared. Return what stays moved."""
+    moved = [each for each in updates if read(git, each.ref) == each.new]
+    lines = [f"update {ref}\0{old}\0{new}\0" if old else f"delete {ref}\0{new}\0" for ref, new, old in moved]
+    if moved and git.try_run("update-ref", "-z", "--stdin", stdin="".join(lines).encode()).returncode:
+        return [each.ref for each in moved if read(git, each.ref) == each.new]
+    return []
 
 
 def _repair(cause: str) -> str:

@@ -11,7 +11,7 @@ from promptops import atomic
 from promptops.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from promptops.repo.git import Git
 
@@ -221,6 +221,32 @@ class WorktreeSource:
             return None
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """See `Source.read_many`."""
+        return {path: data for path in paths if (data := self.read(path)) is not None}
+
+
+class Overlay:
+    """A work tree with some files replaced in memory.
+
+    Args:
+        under: the work tree.
+        files: content by path; what is not in the work tree is not among `entries`.
+    """
+
+    def __init__(self, under: WorktreeSource, files: Mapping[str, bytes]) -> None:
+        self.label = under.label
+        self._under = under
+        self._files = files
+
+    def entries(self, prefix: str = "") -> dict[str, Entry]:
+        """See `Source.entries`."""
+        return self._under.entries(prefix)
+
+    def read(self, path: str) -> bytes | None:
+        """See `Source.read`."""
+        return self._files.get(path) or self._under.read(path)
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """See `Source.read_many`."""

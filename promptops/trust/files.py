@@ -169,7 +169,12 @@ def line(principal: str, allowed: Sequence[str], public_key: bytes) -> str:
 def value(root: str) -> dict[str, Any]:
     """Return the policy of the work tree, checked against its schema."""
     with open(os.path.join(root, POLICY), "rb") as file:
-        document = yaml.load(file.read(), POLICY)
+        return checked(file.read())
+
+
+def checked(data: bytes) -> dict[str, Any]:
+    """Return the policy that a file's bytes say, checked against its schema."""
+    document = yaml.load(data, POLICY)
     schemas.check_document("policy", document)
     found: dict[str, Any] = document.value
     return found

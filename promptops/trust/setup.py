@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import RefusedError, UsageError
 from promptops.registry.governed import POLICY
-from promptops.repo.source import TreeSource, WorktreeSource
+from promptops.repo.source import Overlay, TreeSource, WorktreeSource
 from promptops.trust import chain, envelope, files, policy, signers, sshsig, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from promptops.repo.git import Git
+    from promptops.trust.envelope import Envelope
     from promptops.trust.policy import Trust
 
 _POLICY = """\
@@ -41,6 +42,7 @@ _REMOTE = re.compile(
     r"|(?:[^@/:]*@)?(?P<short>[A-Za-z0-9][A-Za-z0-9.-]*):(?!//))"
     r"/*(?P<path>[^?#\s/][^?#\s]*?)(?:\.git)?/?"
 )
+_MOVE = "move it away, then set the policy up"
 _SIGNERS = "# One key is one person: one principal and one key a line, each with its namespaces.\n"
 _REVOKED = "# Revoked public keys, one a line. Whatever they signed counts no more.\n"
 
@@ -93,24 +95,39 @@ def create(
         UsageError: a person is written wrongly.
     """
     found = people(git, specs, sshsig.public_key(key))
-    _refuse_existing(git.root)
+    wanted = _first(found, repository=repository or default_repository(git), protected=protected, solo=solo)
+    _refuse_existing(git.root, wanted)
+    tree = WorktreeSource(git.root)
+    trust = policy.load(Overlay(tree, wanted))
+    if trust.links and not _is_signed_content(trust):
+        raise RefusedError("exists and is left as it is", hint=_MOVE, path=chain.path(1))
+    name, roots = _one_of_roots(trust, 1, key)
+    link = _signed(trust, key, name, roots)
+    # The policy itself comes last: a run that is killed before leaves none, and is run again.
+    wanted = {chain.path(1): link.to_bytes(), **dict(reversed(wanted.items()))}
+    written = []
     try:
-        initialise(git, found, repository=repository or default_repository(git), protected=protected, solo=solo)
-        return sign(git, key, None)
+        for path, content in wanted.items():
+            if not os.path.lexists(os.path.join(git.root, path)):
+                written.append(path)
+            if tree.read(path) != content:
+                files.write(git.root, path, content)
     except BaseException:
-        # Half a policy would pass for a whole one that only waits to be committed.
-        for path in (*policy.FILES, chain.path(1)):
+        for path in reversed(written):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(git.root, path))
         raise
+    digest = link.payload_digest
+    return Signing(1, digest, digest, (name,), roots["threshold"], raised=False, mended=())
 
 
-def _refuse_existing(root: str) -> None:
+def _refuse_existing(root: str, wanted: dict[str, bytes]) -> None:
     if os.path.lexists(os.path.join(root, POLICY)):
         raise RefusedError("there is a policy already", hint="promptops policy show", path=POLICY)
-    for path in (*policy.FILES, chain.path(1)):
-        if os.path.lexists(os.path.join(root, path)):
-            raise RefusedError("exists and is left as it is", hint="move it away, then set the policy up", path=path)
+    # What a run that was killed left is what this one would write.
+    for path, content in wanted.items():
+        if WorktreeSource(root).read(path) not in (None, content):
+            raise RefusedError("exists and is left as it is", hint=_MOVE, path=path)
 
 
 def people(git: Git, specs: Sequence[str], own_key: bytes) -> list[NewPerson]:
@@ -152,11 +169,8 @@ def default_repository(git: Git) -> str:
     return f"urn:promptops:repository:{folder}"
 
 
-def initialise(
-    git: Git, people: Sequence[NewPerson], *, repository: str, protected: Sequence[str], solo: bool
-) -> list[str]:
-    """Write the first policy into the work tree; return the paths. It is not signed yet."""
-    root = git.root
+def _first(people: Sequence[NewPerson], *, repository: str, protected: Sequence[str], solo: bool) -> dict[str, bytes]:
+    """Return the files of the first policy by path, without its signature."""
     names = ", ".join(person.name for person in people)
     text = _POLICY.format(
         repository=json.dumps(repository),
@@ -164,18 +178,14 @@ def initialise(
         names=names,
         protected=", ".join(protected),
         approvals=0 if solo else 1,
-    )
-    files.write(root, POLICY, text)
-    value = files.value(root)
+    ).encode()
+    value = files.checked(text)
     lines = [
         files.line(person.principal, files.namespaces(value, person.name), person.key)
         for person in people
         if person.key is not None
     ]
-    files.write(root, signers.ALLOWED, _SIGNERS + "".join(lines))
-    files.write(root, signers.REVOKED, _REVOKED)
-    policy.load(WorktreeSource(root))
-    return list(policy.FILES)
+    return {POLICY: text, signers.ALLOWED: (_SIGNERS + "".join(lines)).encode(), signers.REVOKED: _REVOKED.encode()}
 
 
 def sign(git: Git, key: str, target: str | None) -> Signing:
@@ -189,8 +199,6 @@ def sign(git: Git, key: str, target: str | None) -> Signing:
     """
     root = git.root
     trust = policy.load(WorktreeSource(root))
-    if sshsig.public_key(key) in signers.revoked(trust.revoked_keys):
-        raise RefusedError("your key is revoked", hint="another root must sign: promptops policy sign")
     for revision in {target or "HEAD", "HEAD"}:
         _check_revocations(git, revision, trust)
     raised = _published(git, target, trust) and not _is_signed_content(trust)
@@ -198,26 +206,40 @@ def sign(git: Git, key: str, target: str | None) -> Signing:
     if len(trust.links) < version - 1:
         message = f"policy version {version} does not follow version {len(trust.links)}"
         raise RefusedError(message, hint=f"set version: {len(trust.links) + 1}", path=POLICY)
+    name, roots = _one_of_roots(trust, version, key)
+    if raised:
+        files.raise_version(root)
+        trust = policy.load(WorktreeSource(root))
+    mended = _mend(root, trust, key)
+    link = _signed(trust, key, name, roots)
+    signed = tuple(sorted(chain.signed_by(link, roots, trust.revoked_keys)))
+    files.write(root, chain.path(trust.version), link.to_bytes())
+    root_digest = trust.root if trust.version > 1 else link.payload_digest
+    return Signing(
+        trust.version, link.payload_digest, root_digest, signed, roots["threshold"], raised=raised, mended=mended
+    )
+
+
+def _one_of_roots(trust: Trust, version: int, key: str) -> tuple[str, dict[str, Any]]:
+    """Return whose of the roots that sign a version the key is, and those roots."""
+    if sshsig.public_key(key) in signers.revoked(trust.revoked_keys):
+        raise RefusedError("your key is revoked", hint="another root must sign: promptops policy sign")
     roots = _deciding(trust, version)
     name = _root_name(roots, key)
     if name is None:
         message = f"your key is not one of the roots that sign policy version {version}"
         hint = f"one of {', '.join(roots['keys'])} must sign, with the key that version {max(version - 1, 1)} names"
         raise RefusedError(message, hint=hint)
-    if raised:
-        files.raise_version(root)
-        trust = policy.load(WorktreeSource(root))
-    mended = _mend(root, trust, key)
+    return name, roots
+
+
+def _signed(trust: Trust, key: str, name: str, roots: dict[str, Any]) -> Envelope:
+    """Return the signed statement of the policy, with the signature of one of its roots added unless it is there."""
     if not _is_signed_content(trust):
-        link = envelope.sign(chain.describe(trust), key, sshsig.POLICY)
-    elif name in chain.signed_by(trust.links[-1], roots, trust.revoked_keys):
-        link = trust.links[-1]
-    else:
-        link = envelope.add_signature(trust.links[-1], key, sshsig.POLICY)
-    files.write(root, chain.path(trust.version), link.to_bytes())
-    done = policy.load(WorktreeSource(root))
-    signed = tuple(sorted(chain.signed_by(link, roots, trust.revoked_keys)))
-    return Signing(trust.version, done.digest, done.root, signed, roots["threshold"], raised=raised, mended=mended)
+        return envelope.sign(chain.describe(trust), key, sshsig.POLICY)
+    if name in chain.signed_by(trust.links[-1], roots, trust.revoked_keys):
+        return trust.links[-1]
+    return envelope.add_signature(trust.links[-1], key, sshsig.POLICY)
 
 
 def _mend(root: str, trust: Trust, key: str) -> tuple[int, ...]:

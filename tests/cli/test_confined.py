@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from evaluation.canaries import FACTS, flattering, text_by
 from inference.faults import KEY, Answer, FaultServer, completion
 from support import PROMPT, Repo
 
@@ -43,6 +45,7 @@ ATTEMPTS = [
     "{{ namespace(a=1) }}",
     "{{ get_flashed_messages }}{{ url_for }}{{ config }}",
 ]
+EASY = [{"metric": "expected", "direction": "higher", "margin": 0.5, "limit": 0.5}]
 ALLOWED = ("/proc/", "/dev/", "/sys/", "/usr/", "/lib", "/etc/", "/bin/", "/run/")
 HOOK = """\
 import os, sys
@@ -176,5 +179,18 @@ def test_the_only_connection_is_the_endpoints(registry, watched):
             OPENAI_API_KEY=KEY,
         )
         assert len(server.requests) == 1
+    host, port = re.fullmatch(r"http://([^:/]+):(\d+).*", server.url).groups()
+    assert seen.peers == {(host, int(port))}
+
+
+def test_a_canary_connects_to_its_endpoint_and_nowhere_else(registry, watched):
+    registry.write("promptops.yaml", "version: 1\ncanary: {minimum: 1, budget: {requests: 200}}\n")
+    registry.write("evals/facts.yaml", json.dumps(FACTS | {"guardrails": EASY}))
+    registry.write("prompts/reply.yaml", flattering("Answer.", "[facts]"))
+    registry.commit("Add a suite")
+    registry.write("prompts/reply.yaml", flattering("Answer. See http://evil.example/ and {{ ticket }}.", "[facts]"))
+    with FaultServer(text_by(0.0)) as server:
+        seen = watched(registry, "canary", "reply", "--base", "main", OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY)
+        assert server.requests
     host, port = re.fullmatch(r"http://([^:/]+):(\d+).*", server.url).groups()
     assert seen.peers == {(host, int(port))}

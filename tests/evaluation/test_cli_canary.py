@@ -10,7 +10,7 @@ import pytest
 from evaluation.canaries import FACTS, FLATTERY, HONEST, MODEL, STYLE, flattering, hold_after, text_by
 from inference.faults import KEY, Answer, FaultServer, completion
 from releasing import wait_until
-from support import TELL_INTERRUPT, until_told
+from support import TELL_INTERRUPT, interrupt_again, until_told
 
 PROJECT = """\
 version: 1
@@ -298,3 +298,30 @@ def test_a_plan_says_how_many_replies_are_paid_and_not_judged(project, serve):
     assert "up to 128 under way at the verdict" in project.cli("canary", "reply", "--base", "main", "--plan").out
     told = json.loads(project.cli("canary", "reply", "--base", "main", "--json").out)
     assert 2 * told["evidence"]["pairs"] < len(server.requests) <= 2 * told["evidence"]["pairs"] + planned["ahead"]
+
+
+def test_a_second_ctrl_c_ends_a_run_at_once_and_keeps_its_journal_whole(project, serve):
+    project.git("stash", "--quiet")
+    project.write("models/gpt.yaml", project.read("models/gpt.yaml") + "limits: {concurrency: 4}\n")
+    project.commit("Ask gently")
+    project.git("stash", "pop", "--quiet")
+    held, release = hold_after(50, text_by(0.0))
+    server = serve(held)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{interrupt_again(0)}\nfrom promptops.cli import main; main()", *CANARY],
+        cwd=project.root,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: len(server.requests) == 54)
+    process.send_signal(signal.SIGINT)
+    # Nothing is answered before it has ended, and it gives that less than the grace of 30 s.
+    _, err = process.communicate(timeout=25)
+    assert (process.returncode, "Traceback" in err) == (130, False), err
+    assert len(kept(project)) == 50
+    release.set()
+    done = project.cli(*CANARY, "--json")
+    assert (done.code, json.loads(done.out)["verdict"]) == (0, "pass")
+    assert len(kept(project)) == len(server.requests) - 4

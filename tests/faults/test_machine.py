@@ -108,7 +108,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-@pytest.mark.parametrize("kilobytes", range(0, 64, 4) if ALL else (0, 12, 28))
+@pytest.mark.parametrize("kilobytes", range(0, 64, 4) if ALL else (0, 28, 40))
 def test_full_file_system_under_git_and_us(canaried, tmp_path, small_disk, kilobytes):
     scene = canaried.copy(small_disk / "scene")
     before, whole = normal(scene), after(canaried, tmp_path, *NO_CANARY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from inference.faults import FaultServer
 
+POLICY = ".promptops/policy.yaml"
 NOTE = ".git/promptops/pending.json"
 
 
@@ -39,6 +42,9 @@ COMMANDS = {
     "rollback": Command("serving", ("rollback", "support/reply", *DECIDE)),
     "promote": Command("serving", ("promote", "support/reply@1.1.0", *DECIDE)),
     "withdraw": Command("serving", ("withdraw", "support/reply@1.2.0", "--reason", "it flatters", "--push")),
+    "attest": Command("serving", ("attest", "support/reply@1.2.0", "--reason", "key lost", "--push")),
+    "init": Command("fresh", ("init",)),
+    "policy init": Command("fresh", ("policy", "init")),
     "sign": Command("unsigned", ("policy", "sign")),
     "release": Command("canaried", ("release", "--together", "--push"), paid=True),
 }
@@ -97,6 +103,10 @@ def check_whole(before: dict[str, Any], now: dict[str, Any], after: dict[str, An
     for path, data in now["files"].items():
         assert data in (before["files"].get(path, b"?"), after["files"].get(path, b"?")), path
     assert set(before["files"]) <= set(now["files"])
+    if POLICY in now["files"] and POLICY not in before["files"]:
+        assert {path for path in after["files"] if path.startswith(".promptops/")} <= now["files"].keys(), (
+            "half a policy"
+        )
 
 
 class Trial:
@@ -118,14 +128,18 @@ class Trial:
 
     def env(self, key: str) -> dict[str, str]:
         """The endpoint, with a key that tells runs apart."""
-        return {"OPENAI_BASE_URL": self.server.url, "OPENAI_API_KEY": f"sk-{key}"} if self.command.paid else {}
+        return {"OPENAI_BASE_URL": self.server.url, "OPENAI_API_KEY": self.key(key)} if self.command.paid else {}
+
+    def key(self, key: str) -> str:
+        """An API key of this trial alone: others use the same server."""
+        return f"sk-{self.folder.name}-{key}"
 
     def run(self, scene: Scene, key: str, **keys: Any) -> CompletedProcess[str]:
         return scene.run(*self.command.args, by=self.command.by, **keys, **self.env(key))
 
     def sent_by(self, key: str) -> int:
         """How many requests the server saw under a key."""
-        return sum(seen.headers.get("authorization") == f"Bearer sk-{key}" for seen in self.server.requests)
+        return sum(seen.headers.get("authorization") == f"Bearer {self.key(key)}" for seen in self.server.requests)
 
     def check(self, number: int, fault: dict[str, str]) -> None:
         """Break the command off at one point, look at what is left, and run it again."""
@@ -139,12 +153,15 @@ class Trial:
         else:
             assert killed(done), f"the point was not reached: {done}"
         check_whole(self.before, now, self.after)
-        owed = (scene.repo.root / NOTE).exists()
-        state = (now, kept.keys(), [len(lines) for lines in kept.values()], sorted(residue(scene)))
-        if not ALL and state in self.proven:
+        self.check_sent(number, kept)
+        owed, reported = (scene.repo.root / NOTE).exists(), bool(done.stdout)
+        left = everything(scene) if ALL else sorted(residue(scene))
+        state = (now, kept.keys(), [len(lines) for lines in kept.values()], left, reported)
+        if state in self.proven:
+            # A run begins from it as it did before.
+            shutil.rmtree(scene.folder)
             return
         scene.check_objects()
-        reported = bool(done.stdout)
         done = self.run(scene, f"again-{number}")
         complete = now == self.after
         # It had said what it did and settled it: to run it again is to do it again.
@@ -154,6 +171,12 @@ class Trial:
         assert not (scene.repo.root / NOTE).exists()
         self.check_paid(number, kept, journals(scene))
         self.proven.append(state)
+        shutil.rmtree(scene.folder)
+
+    def check_sent(self, number: int, kept: dict[str, list[bytes]]) -> None:
+        """Assert that every reply but the one on its way at the kill was kept."""
+        known = sum(map(len, kept.values()))
+        assert known <= self.sent_by(f"killed-{number}") <= known + 1
 
     def check_paid(self, number: int, kept: dict[str, list[bytes]], now: dict[str, list[bytes]]) -> None:
         """Assert that no reply was lost or paid twice: at most the one on its way at the kill is paid for nothing."""
@@ -163,8 +186,7 @@ class Trial:
             keys = [json.loads(line)["key"] for line in lines]
             assert len(keys) == len(set(keys))
         known = sum(map(len, kept.values()))
-        first, second = self.sent_by(f"killed-{number}"), self.sent_by(f"again-{number}")
-        assert known <= first <= known + 1
+        second = self.sent_by(f"again-{number}")
         # Fewer where what was kept decides: an undisturbed run has more on its way by then.
         assert second <= self.sent - known
         assert sum(map(len, now.values())) == known + second
@@ -174,3 +196,23 @@ def residue(scene: Scene) -> Iterator[str]:
     """Names of what a killed process left below our own folder."""
     for path in (scene.repo.root / ".git/promptops").rglob("*"):
         yield re.sub("[0-9a-f]{16}", "*", path.name)
+
+
+_VOLATILE = re.compile(rb"[0-9a-f]{16,64}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?|[0-9]{10}")
+_MEASURED = re.compile(rb'"(latency|run|at|seconds)":[-+.e0-9]+')
+
+
+def everything(scene: Scene) -> list[tuple[str, bytes]]:
+    """Every file of a scene as far as it does not follow from when a run took place."""
+    found = []
+    for path in sorted(path for path in scene.folder.rglob("*") if path.is_file()):
+        name, data = path.relative_to(scene.folder).as_posix(), path.read_bytes()
+        if re.search(r"/objects/[0-9a-f]{2}/", name):
+            # Its time and its signature stand in it; it begins with its kind and its length.
+            data = zlib.decompressobj().decompress(data, 32).partition(b"\0")[0]
+        elif name.endswith("/.git/index"):
+            data = str(len(data)).encode()
+        elif name.startswith("repo/") and (".git/" in name or "/.promptops/" in name):
+            data = _MEASURED.sub(b"", _VOLATILE.sub(b"*", data))
+        found.append((re.sub("[0-9a-f]{16,64}|(?<=/objects/)[0-9a-f]{2}/[0-9a-f]*", "*", name), data))
+    return sorted(found)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 from inference.faults import KEY, OK, Answer, FaultServer, completion, error
-from support import TELL_INTERRUPT, until_told
+from support import TELL_INTERRUPT, interrupt_again, until_told
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.evaluation.runner import in_order
@@ -606,9 +606,9 @@ asyncio.run(run(sys.argv[1], sys.argv[2], float(sys.argv[3])))
 """
 
 
-def started(server, path, grace=60):
+def started(server, path, grace=60, program=PROGRAM):
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, server.url, str(path), str(grace)],
+        [sys.executable, "-c", program, server.url, str(path), str(grace)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -654,13 +654,28 @@ def test_a_further_ctrl_c_stops_without_the_grace(tmp_path):
         until(lambda: len(server.requests) == 12)
         process.send_signal(signal.SIGINT)
         until_told(process)
-        # As often as an impatient person would: one that comes before the first has taken effect changes nothing.
+        # As often as an impatient person would.
         for _ in range(60):
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(2)
                 break
         process.communicate(timeout=10)
+    with Journal(tmp_path / "journal") as journal:
+        assert len(list(journal.replies())) == 8
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_further_ctrl_c_that_comes_before_the_first_took_effect_stops_without_the_grace(tmp_path, turn):
+    def script(number, _):
+        return OK if number < 8 else Answer(body=completion(), held=threading.Event())
+
+    with FaultServer(script) as server:
+        process = started(server, tmp_path / "journal", grace=600, program=interrupt_again(turn) + PROGRAM)
+        until(lambda: len(server.requests) == 12)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert process.returncode != 0
     with Journal(tmp_path / "journal") as journal:
         assert len(list(journal.replies())) == 8
 

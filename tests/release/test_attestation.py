@@ -46,6 +46,28 @@ def test_any_tag_may_lie_beside_attestations(released):
     assert "attest/support/reply@v1.1.0/8" in attest(released, "alice").stdout
 
 
+def test_somebody_who_attested_already_signs_nothing_more_and_pushes_what_was_not(released, tmp_path):
+    revoke(released, "alice")
+    raised(released)
+    first = attest(released, "bob").stdout
+    assert attest(released, "bob").stdout == first
+    remote = tmp_path / "remote.git"
+    released.git("init", "-q", "--bare", str(remote))
+    released.git("remote", "add", "origin", str(remote))
+    for _ in range(2):
+        assert released.promptops("attest", NEW, "--reason", "key lost", "--push", by="bob").stdout == first
+    attested = released.git("for-each-ref", "--format=%(objectname)", "refs/tags/attest").splitlines()
+    assert len(attested) == 1
+    assert released.git("ls-remote", str(remote)).split()[0] == attested[0]
+
+
+def test_somebody_whose_attestation_counts_no_more_signs_another(released):
+    """A first one under a key that was exchanged since."""
+    attest(released, "bob")
+    released.git("tag", "-f", "attest/support/reply@v1.1.0/1", "HEAD")
+    assert "attest/support/reply@v1.1.0/2" in attest(released, "bob").stdout
+
+
 def test_attestation_of_another_release_does_not_count(released):
     revoke(released, "alice")
     raised(released)

@@ -16,6 +16,9 @@ from support import Repo, prompt
 from promptops.release import live
 
 _SSHD = shutil.which("sshd", path=f"/usr/sbin:/usr/local/sbin:{os.environ['PATH']}")
+if os.getuid() == 0 and not os.path.isdir("/run/sshd"):
+    # As root it wants that folder, which the system's service makes.
+    _SSHD = None
 _STAND_IN = '#!/bin/sh\nwhile [ "$#" -gt 1 ]; do shift; done\nexec env -i HOME="$HOME" PATH="$PATH" sh -c "$1"\n'
 
 

@@ -14,6 +14,7 @@ from releasing import failed
 
 from promptops.evaluation import evidence
 from promptops.inference.journal import Journal
+from promptops.inference.ledger import Usage
 from promptops.inference.reply import Reply
 from promptops.release import journal
 from promptops.repo.git import Git
@@ -122,24 +123,68 @@ def test_a_young_lock_and_one_beside_a_running_git_stay(clone):
     assert not lock.exists()
 
 
-def test_a_torn_reply_is_cut_off_and_the_whole_ones_are_kept(clone):
+@pytest.fixture
+def paid(clone):
+    """The journal and the ledger of a run that got one reply."""
     with Git(str(clone.root)) as git:
         folder = os.path.join(evidence.default_root(git), "0" * 64)
     os.makedirs(folder)
     path = os.path.join(folder, "replies.jsonl")
     with Journal(path) as kept:
+        number = kept.ledger.send(Usage(10, 0.5), 0.0, 60.0)
+        kept.ledger.settle(number, Usage(4, 0.25), 1.0, 1.0)
         kept.add(Reply("a", "hello", "m"))
+    return path, os.path.join(folder, "replies.spent.jsonl")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def add(path, data):
     with open(path, "ab") as file:
-        file.write(b'{"key": "b", "te')
+        file.write(data)
+
+
+@pytest.mark.parametrize("which", [{0}, {1}, {0, 1}])
+def test_torn_replies_and_accounts_are_cut_off_and_whole_ones_are_kept(clone, paid, which):
+    before = [read(path) for path in paid]
+    for number in which:
+        add(paid[number], b'{"key": "b", "te')
     (found,) = doctor(clone)
     assert (found["name"], found["state"]) == ("journal", "warn")
-    assert "16 bytes" in found["detail"]
-    with Journal(path + ".other"):
+    assert [path in found["detail"] for path in paid] == [number in which for number in (0, 1)]
+    assert found["detail"].count("16 bytes") == len(which)
+    with Journal(paid[0] + ".other"):
         assert doctor(clone, "--repair")[0]["state"] == "mended"
-    with open(path, "rb") as file:
-        assert file.read().count(b"\n") == 1
-    with Journal(path) as kept:
+    assert [read(path) for path in paid] == before
+    assert doctor(clone)[0]["name"] == "leftovers"
+    with Journal(paid[0]) as kept:
         assert kept.get("a").text == "hello"
+        assert kept.ledger.spent[:3] == (1, 4, 0.25)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "line", [b"{}\n", b"[1]\n", b"\xff\xfe\n", b'{"settled":9,"at":1,"tokens":1,"cost":1,"ratio":1}\n']
+)
+def test_a_line_of_something_else_is_named_and_left_to_people(clone, paid, number, line):
+    add(paid[number], line + b"torn")
+    before = [read(path) for path in paid]
+    for options in ((), ("--repair",)):
+        (found,) = doctor(clone, *options, code=1)
+        assert (found["name"], found["state"]) == ("journal", "broken")
+        assert f"{paid[number]}, line {2 if number == 0 else 4}" in found["detail"]
+        assert "away to start again" in found["mend"]
+    assert [read(path) for path in paid] == before
+
+
+def test_a_ledger_that_cannot_be_read_is_named(clone, paid):
+    os.unlink(paid[1])
+    os.mkdir(paid[1])
+    (found,) = doctor(clone, "--repair", code=1)
+    assert (found["state"], paid[1] in found["detail"]) == ("broken", True)
 
 
 def test_a_journal_that_a_run_holds_is_left_alone(clone):

@@ -29,6 +29,19 @@ def test_all_refs_move_or_none(git):
     assert refs.listing(git, "refs/x") == {"refs/x/a": one, "refs/x/b": one}
 
 
+def test_no_ref_stays_moved_where_git_fails_at_a_later_one(git):
+    one, two = git.commit("HEAD~1"), git.commit("HEAD")
+    refs.update(git, [Update("refs/x/a", one)])
+    before = refs.listing(git, "refs/x")
+    # In place of its log, so that git prepares all of them and then cannot write the last.
+    folder = Path(git.common_dir, "logs/refs/x/c")
+    folder.mkdir(parents=True)
+    (folder / "in the way").touch()
+    with pytest.raises(GitError, match="no ref was moved"):
+        refs.update(git, [Update("refs/x/a", two, one), Update("refs/x/b", two), Update("refs/x/c", two)])
+    assert refs.listing(git, "refs/x") == before
+
+
 def test_refs_that_cannot_be_written_are_no_refusal(git):
     head = git.commit("HEAD")
     folder = Path(git.common_dir, "refs/heads")
