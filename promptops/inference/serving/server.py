@@ -59,7 +59,7 @@ class Server:
         configuration: what is served, whatever model and parameters a request asks for.
         ask: sends a request under a key that names its content and sample, and returns the answer.
         fixed: values of the prompt's variables that are the same for every request.
-        name: what the model is called, and the first part of every key.
+        name: what the model is called, and a part of every key.
         port: 0 takes a free one.
 
     Attributes:
@@ -184,7 +184,9 @@ class Server:
         delivered = False
         try:
             async with self._places:
-                reply = await self._answer(canonical.dumps([self.name, digest, number]).decode(), asked.request)
+                reply = await self._answer(
+                    canonical.dumps(["serve", self.name, digest, number]).decode(), asked.request
+                )
             # A connection that broke meanwhile shows here or never.
             label = f"{digest[:16]}-{number}"
             ignored = {"x-promptops-ignored": ",".join(asked.ignored)[:500]} if _plain(asked.ignored) else {}

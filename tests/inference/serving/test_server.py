@@ -214,7 +214,7 @@ def test_a_retry_of_what_failed_is_the_same_sample(configured, tmp_path):
                 with pytest.raises(openai.APIStatusError) as caught:
                     await client.chat.completions.create(model="m", messages=HELLO)
                 await client.chat.completions.create(model="m", messages=HELLO)
-                return caught.value, [json.loads(reply.key)[2] for reply in journal.replies()]
+                return caught.value, [json.loads(reply.key)[3] for reply in journal.replies()]
 
     with FaultServer([error(400, "odd"), OK]) as upstream:
         failed, samples = asyncio.run(run(upstream))
