@@ -110,7 +110,8 @@ def _calls(study: Study) -> float:
     pools, cases = study.exam.pools(), study.exam.cases
     # A judge of pairs is asked twice about two arms, and so once for each, as every other.
     judged = {pool: sum(len(judge.models) for judge in study.exam.judges(pool).values()) for pool in pools}
-    return fmean(cases[pool][case].calls + judged[pool] for pool, ids in pools.items() for case in ids)
+    calls = [cases[pool][case].calls + judged[pool] for pool, ids in pools.items() for case in ids]
+    return fmean(calls) if calls else 1.0
 
 
 def _pairs(study: Study, arms: int) -> dict[str, int | None]:
@@ -121,7 +122,7 @@ def _pairs(study: Study, arms: int) -> dict[str, int | None]:
     found: dict[str, int | None] = {"most": most}
     for name, discordance in (("least", 0.0), ("expected", DISCORDANCE)):
         total = sum(_needed(study, pool, discordance) for pool in pools)
-        wanted = max(total, study.settings.minimum)
+        wanted = max(total, study.settings.minimum) if pools else 0
         found[name] = wanted if most is None else min(wanted, most)
     return {name: found[name] for name in ("least", "expected", "most")}
 
@@ -177,7 +178,7 @@ def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, f
             for _ in range(view.calls)
         ]
         price = Price.read(configuration.model.settings.get("price"))
-        share = pairs / len(draws)
+        share = pairs / len(draws) if draws else 0.0
         for name, used in _tokens(configuration, requests).items():
             tokens[name] = _add(tokens[name], used and round(share * sum(used)))
             cost[name] = _add(cost[name], price.cost(*used) * share if used and price else None)

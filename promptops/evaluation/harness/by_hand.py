@@ -50,8 +50,8 @@ def serve(
     async def run() -> int:
         with Journal(journal) as kept:
             async with AsyncExitStack() as stack:
-                live = await stack.enter_async_context(
-                    arms.opened(configurations, budget=budget, journal=kept, environ=os.environ)
+                live, _ = await stack.enter_async_context(
+                    arms.opened(configurations, {}, budget=budget, journal=kept, environ=os.environ)
                 )
                 servers = {
                     name: await stack.enter_async_context(
