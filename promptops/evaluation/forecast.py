@@ -92,7 +92,7 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         guardrails=sorted(study.exam.rails),
         pairs=pairs,
         replies=replies,
-        ahead=ceil((2 * WINDOW if pairs["most"] is None else min(2 * WINDOW, pairs["most"] - expected)) * arms * calls),
+        ahead=ceil(_ahead(study, pairs) * arms * calls),
         tokens=tokens,
         cost=cost,
         currency=next((price.currency for price in prices if price), "USD"),
@@ -103,6 +103,14 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         share=study.plan["share"],
         notes=list(study.notes),
     )
+
+
+def _ahead(study: Study, pairs: Mapping[str, int | None]) -> int:
+    """Return how many pairs are under way when the verdict is there."""
+    if not study.exam.pools():
+        return 0
+    most, expected = pairs["most"], pairs["expected"] or 0
+    return 2 * WINDOW if most is None else min(2 * WINDOW, most - expected)
 
 
 def _calls(study: Study) -> float:

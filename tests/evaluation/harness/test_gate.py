@@ -316,8 +316,10 @@ def redteam_results(withstood):
 
 
 @pytest.fixture
-def recorded(registry):
+def recorded(registry, monkeypatch):
     """Commit a suite with a recorded report of the base, and of the change that is in the work tree."""
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
     def digest():
         return registry.cli("digest", "reply").out.split()[0]
