@@ -134,8 +134,18 @@ def _with_means(released: Released, settings: Canary, evidence_dir: str, code: C
 
 
 def _asked(released: Released) -> list[Suite]:
-    """Return the suites that ask questions of their own: what a harness asked then is not known now."""
-    return [suite for suite in released.suites if suite.harness is None]
+    """Return the suites that ask questions of their own: what a harness asked then is not known now.
+
+    Raises:
+        PromptopsError: there is none.
+    """
+    found = [suite for suite in released.suites if suite.harness is None]
+    if released.suites and not found:
+        raise PromptopsError(
+            f"every suite of {released.configuration.prompt.name} is asked by a harness, which drift leaves out",
+            hint="name a suite with cases in the prompt's `evals:`",
+        )
+    return found
 
 
 def _means(statistics: Mapping[str, Any]) -> dict[str, Sum]:
