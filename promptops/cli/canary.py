@@ -102,7 +102,9 @@ def _show_result(result: CanaryResult, *, as_json: bool) -> int:
 
 
 def _plan_lines(planned: Forecast) -> list[str]:
-    cases = ", ".join(f"{count} of {printable(pool)}" for pool, count in planned.cases.items())
+    cases = (
+        ", ".join(f"{count} of {printable(pool)}" for pool, count in planned.cases.items()) or "a harness asks its own"
+    )
     lines = [
         f"cases     {cases}",
         f"replies   {_span(planned.replies)}",

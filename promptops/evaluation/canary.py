@@ -23,6 +23,7 @@ from promptops.evaluation.arms import RecordedArm, faults, opened
 from promptops.evaluation.conversation import Conversation
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.gate import MAX_JUDGED
+from promptops.evaluation.harness import judging
 from promptops.evaluation.judging.asking import judged
 from promptops.evaluation.result import CanaryResult
 from promptops.evaluation.runner import WINDOW, in_order
@@ -125,6 +126,8 @@ async def _judged(
     progress: Progress | None,
 ) -> Tally:
     tally = Tally(study.exam, study.gate(), study.configurations)
+    if study.exam.harnesses and not await judging.judge(study, arms, tally):
+        return tally
     shown = float("-inf")
 
     async def ask(draw: Draw) -> Answered:

@@ -107,7 +107,7 @@ def _with_replies(released: Released, settings: Canary, evidence_dir: str, code:
         return None
     plan = evidence.plan(best[1])
     records = [Record(*item) for item in plan.get("records", ())]
-    exam = Exam(released.suites, records, trusted=current, code=code)
+    exam = Exam(_asked(released), records, trusted=current, code=code)
     minimum = min(settings.minimum, best[0])
     return _study(
         released, Canary(minimum=minimum, budget=settings.budget), evidence_dir, exam, past=Past(best[2]), before=plan
@@ -127,10 +127,25 @@ def _with_means(released: Released, settings: Canary, evidence_dir: str, code: C
             "the suites in the release's commit are not those that judged it",
             hint=f"look at the release: promptops verify {prompt.name}@{prompt.version} -v",
         )
-    exam = Exam(released.suites, trusted=current, code=code)
+    exam = Exam(_asked(released), trusted=current, code=code)
     means = _means(released.statistics)
     past = Past(means=means, most=_MOST * max((known.n for known in means.values()), default=0))
     return _study(released, settings, evidence_dir, exam, past=past, before={})
+
+
+def _asked(released: Released) -> list[Suite]:
+    """Return the suites that ask questions of their own: what a harness asked then is not known now.
+
+    Raises:
+        PromptopsError: there is none.
+    """
+    found = [suite for suite in released.suites if suite.harness is None]
+    if released.suites and not found:
+        raise PromptopsError(
+            f"every suite of {released.configuration.prompt.name} is asked by a harness, which drift leaves out",
+            hint="name a suite with cases in the prompt's `evals:`",
+        )
+    return found
 
 
 def _means(statistics: Mapping[str, Any]) -> dict[str, Sum]:

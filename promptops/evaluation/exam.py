@@ -110,6 +110,10 @@ class Exam:
         code: Code = callables.no_code,
     ) -> None:
         self._suites = {suite.name: suite for suite in suites}
+        self.trusted = frozenset(trusted)
+        self.code = code
+        self.harnesses = {suite.name: suite.harness for suite in suites if suite.harness}
+        self._bearing: dict[str, Mapping[str, frozenset[str]]] = {}
         self._scorers = {suite.name: Scorer(suite, suite.name in trusted, code) for suite in suites}
         self.cases = {suite.name: {case.id: case for case in suite.cases} for suite in suites}
         rails = [_placed(rail, suite.name, suite.name) for suite in suites for rail in suite.guardrails]
@@ -134,9 +138,14 @@ class Exam:
         }
 
     def pools(self) -> dict[str, list[str]]:
-        """Return the ids of the cases worth asking: those that some guardrail looks at."""
+        """Return the ids of the cases worth asking: those that some guardrail looks at.
+
+        A harness asks its samples itself, and once.
+        """
         wanted: dict[str, list[str]] = {}
         for pool, cases in self.cases.items():
+            if pool in self.harnesses:
+                continue
             metrics = {rail.metric for rail in self.rails.values() if rail.pool == pool}
             bearing = (
                 [self._suites[pool].bears_on(metric) for metric in metrics] if pool in self._suites else [set(cases)]
@@ -145,6 +154,16 @@ class Exam:
             if metrics and ids:
                 wanted[pool] = ids
         return wanted
+
+    def enrol(self, suite: str, samples: Mapping[str, frozenset[str]]) -> None:
+        """Take the samples of a harness in as cases.
+
+        Args:
+            suite: whose harness it is.
+            samples: the metrics that each bears on, by id.
+        """
+        self._bearing[suite] = samples
+        self.cases[suite] = {name: case.single(name, name) for name in samples}
 
     def live(self, undecided: Collection[str]) -> set[str]:
         """Return the pools worth asking on: those of undecided guardrails, or all when each is decided."""
@@ -203,27 +222,34 @@ class Exam:
     def score(self, draw: Draw, transcript: Transcript) -> Marks:
         """Return what the answers to a draw say to the guardrails and floors that the case bears on."""
         pool, asked = draw.suite, self.case(draw)
-        rails = [
-            rail for rail in self.rails.values() if rail.pool == pool and (rail.metric != EXPECTED or asked.expect)
-        ]
+        rails = self._borne(draw)
         judged = {rail.metric for rail in rails}
+        if pool in self.harnesses:
+            others = {name: score for name, score in transcript.scores.items() if name not in judged}
+            advisory = {name: score for name, score in others.items() if score is not None}
+            return Marks({rail.name: transcript.scores.get(rail.metric) for rail in rails}, {}, advisory)
         if pool == TRAFFIC:
             suites = {rail.suite for rail in rails}
             scored = {name: self._scorers[name].score(asked, transcript, judged).scores for name in suites}
             return Marks({rail.name: scored[rail.suite][rail.metric] for rail in rails}, {}, {})
         own = self._scorers[pool].score(asked, transcript)
-        advisory = own.scores.keys() - judged - {EXPECTED}
+        unjudged = own.scores.keys() - judged - {EXPECTED}
         return Marks(
             {rail.name: own.scores[rail.metric] for rail in rails if rail.metric in own.scores},
             {f"{pool}/{label}": mark for label, mark in own.floors.items()},
-            {name: score for name, score in own.scores.items() if name in advisory and score is not None},
+            {name: score for name, score in own.scores.items() if name in unjudged and score is not None},
         )
 
     def unread(self, draw: Draw) -> dict[str, None]:
         """Return None for every guardrail that a draw bears on, as for one that got no reply."""
-        asked = self.case(draw)
+        return {rail.name: None for rail in self._borne(draw)}
+
+    def _borne(self, draw: Draw) -> list[Rail]:
+        """Return the guardrails that a draw bears on."""
         rails = [rail for rail in self.rails.values() if rail.pool == draw.suite]
-        return {rail.name: None for rail in rails if rail.metric != EXPECTED or asked.expect}
+        if draw.suite in self.harnesses:
+            return [rail for rail in rails if rail.metric in self._bearing[draw.suite][draw.case]]
+        return [rail for rail in rails if rail.metric != EXPECTED or self.case(draw).expect]
 
 
 def request(case: Case, view: View, configuration: Configuration) -> dict[str, Any]:

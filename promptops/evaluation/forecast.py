@@ -92,7 +92,7 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         guardrails=sorted(study.exam.rails),
         pairs=pairs,
         replies=replies,
-        ahead=ceil((2 * WINDOW if pairs["most"] is None else min(2 * WINDOW, pairs["most"] - expected)) * arms * calls),
+        ahead=ceil(_ahead(study, pairs) * arms * calls),
         tokens=tokens,
         cost=cost,
         currency=next((price.currency for price in prices if price), "USD"),
@@ -105,12 +105,21 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
     )
 
 
+def _ahead(study: Study, pairs: Mapping[str, int | None]) -> int:
+    """Return how many pairs are under way when the verdict is there."""
+    if not study.exam.pools():
+        return 0
+    most, expected = pairs["most"], pairs["expected"] or 0
+    return 2 * WINDOW if most is None else min(2 * WINDOW, most - expected)
+
+
 def _calls(study: Study) -> float:
     """Return how many replies of one arm a case asks for, on average and at most."""
     pools, cases = study.exam.pools(), study.exam.cases
     # A judge of pairs is asked twice about two arms, and so once for each, as every other.
     judged = {pool: sum(len(judge.models) for judge in study.exam.judges(pool).values()) for pool in pools}
-    return fmean(cases[pool][case].calls + judged[pool] for pool, ids in pools.items() for case in ids)
+    calls = [cases[pool][case].calls + judged[pool] for pool, ids in pools.items() for case in ids]
+    return fmean(calls) if calls else 1.0
 
 
 def _pairs(study: Study, arms: int) -> dict[str, int | None]:
@@ -121,7 +130,7 @@ def _pairs(study: Study, arms: int) -> dict[str, int | None]:
     found: dict[str, int | None] = {"most": most}
     for name, discordance in (("least", 0.0), ("expected", DISCORDANCE)):
         total = sum(_needed(study, pool, discordance) for pool in pools)
-        wanted = max(total, study.settings.minimum)
+        wanted = max(total, study.settings.minimum) if pools else 0
         found[name] = wanted if most is None else min(wanted, most)
     return {name: found[name] for name in ("least", "expected", "most")}
 
@@ -177,7 +186,7 @@ def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, f
             for _ in range(view.calls)
         ]
         price = Price.read(configuration.model.settings.get("price"))
-        share = pairs / len(draws)
+        share = pairs / len(draws) if draws else 0.0
         for name, used in _tokens(configuration, requests).items():
             tokens[name] = _add(tokens[name], used and round(share * sum(used)))
             cost[name] = _add(cost[name], price.cost(*used) * share if used and price else None)

@@ -191,6 +191,8 @@ def _notes(exam: Exam, plan: Mapping[str, Any], unfit: Mapping[str, str], share:
         notes.append("no guardrail applies to recorded traffic, so that only the suites' own cases are asked")
     if plan["share"] != share:
         notes.append(f"continues evidence that was started with a share of {plan['share']:.4g}, not {share:.4g}")
+    if exam.harnesses:
+        notes.append(f"asked by a harness, whose requests no forecast knows: {', '.join(exam.harnesses)}")
     if exam.unlimited:
         notes.append(f"without a limit, and so not judged in a first release: {', '.join(exam.unlimited)}")
     return tuple(notes)

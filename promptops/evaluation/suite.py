@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from promptops.errors import InputError
 from promptops.evaluation import evaluators, feedback
 from promptops.evaluation.case import Case, Simulation, Turn, View
 from promptops.evaluation.evaluators import Definition
 from promptops.evaluation.harm import Guardrail
+from promptops.evaluation.harness import spec as harnesses
 from promptops.evaluation.judging import judge, standing
 from promptops.evaluation.measures.fit import misfit
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
     from promptops.evaluation.feedback import Feedback
+    from promptops.evaluation.harness.spec import Spec
     from promptops.evaluation.judging.judge import Judge
     from promptops.registry.prompt import Model
 
@@ -40,6 +42,7 @@ class Suite:
         repeats: how often each case is asked in a round.
         asks: the model files that the suite itself asks by name, as for simulated users and judges.
         files: the content of other files that its evaluators name, by path; those that are missing are left out.
+        harness: what asks in place of cases, and scores too.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Suite:
     repeats: int = 1
     asks: Mapping[str, Model] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    harness: Spec | None = None
 
     @property
     def models(self) -> frozenset[str]:
@@ -135,7 +139,15 @@ def parse(
         arguments = {key: argument for key, argument in definition.items() if key != "type"}
         metrics[metric] = faults.check(Definition(definition["type"], arguments), ("evaluators", metric))
     cases = _cases(value, load, faults)
-    suite = Suite(name, cases, metrics, _guardrails(value, margin, faults), value, value.get("repeats", 1))
+    suite = Suite(
+        name,
+        cases,
+        metrics,
+        _guardrails(value, margin, faults),
+        value,
+        value.get("repeats", 1),
+        harness=_harness(value, faults),
+    )
     whole = load is not None or "data" not in value
     for index, rail in enumerate(suite.guardrails):
         _check_metric(suite, rail, ("guardrails", index, "metric"), faults, whole=whole)
@@ -156,6 +168,18 @@ def _cases(value: dict[str, Any], load: Load | None, faults: _Faults) -> tuple[C
             faults.refuse(f"two cases have the id {case.id}", (*place, "id"), "give each case an id of its own")
         cases[case.id] = case
     return tuple(cases.values())
+
+
+def _harness(value: dict[str, Any], faults: _Faults) -> Spec | None:
+    if "harness" not in value:
+        return None
+    extra = [key for key in ("cases", "data", "evaluators", "repeats") if key in value]
+    if extra:
+        faults.refuse(f"a suite with a harness has no `{extra[0]}`", (extra[0],), "the harness asks and scores itself")
+    try:
+        return harnesses.parse(value["harness"])
+    except InputError as error:
+        return faults.refuse(error.message, ("harness",), error.hint)
 
 
 def _case(item: dict[str, Any], place: Pointer, faults: _Faults) -> Case:
@@ -219,6 +243,9 @@ def _guardrails(value: dict[str, Any], margin: float, faults: _Faults) -> tuple[
 
 
 def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults, *, whole: bool) -> None:
+    if suite.harness:
+        # Which metrics there are, its results say.
+        return
     if rail.metric != EXPECTED and rail.metric not in suite.evaluators:
         known = ", ".join([*suite.evaluators, EXPECTED])
         faults.refuse(f"the guardrail's metric {rail.metric} is not defined", place, f"one of: {known}")
@@ -241,7 +268,7 @@ class _Faults:
     path: str | None
     where: Where | None
 
-    def refuse(self, message: str, place: Pointer, hint: str | None) -> None:
+    def refuse(self, message: str, place: Pointer, hint: str | None) -> NoReturn:
         line, column = self.where(place) if self.where else (None, None)
         raise InputError(message, hint=hint, path=self.path, line=line, column=column)
 

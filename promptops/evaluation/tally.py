@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from promptops.evaluation.exam import Exam
     from promptops.evaluation.gate import GateResult, Verdict
     from promptops.evaluation.sampling import Draw
+    from promptops.inference.reply import Reply
     from promptops.registry.configuration import Configuration
 
 BASELINE, CANDIDATE = "baseline", "candidate"
@@ -136,13 +137,17 @@ class Tally:
 
     def _identify(self, answers: Mapping[str, Transcript]) -> None:
         for arm, reply in [(arm, reply) for arm, answer in answers.items() for reply in answer.replies]:
-            configuration = self.configurations[arm]
-            self.models.add((configuration.model.id, reply.model, reply.fingerprint))
-            if moved(configuration, reply):
-                self.moves.append(
-                    f"model moved: the {arm} asked for {configuration.model.id} and was answered by"
-                    f" {reply.model or 'a model that does not say its name'}"
-                )
+            self.identify(arm, reply)
+
+    def identify(self, arm: str, reply: Reply) -> None:
+        """Note who answered; another model than was asked for ends the canary."""
+        configuration = self.configurations[arm]
+        self.models.add((configuration.model.id, reply.model, reply.fingerprint))
+        if moved(configuration, reply):
+            self.moves.append(
+                f"model moved: the {arm} asked for {configuration.model.id} and was answered by"
+                f" {reply.model or 'a model that does not say its name'}"
+            )
 
     def _lose(self, draw: Draw, failures: Mapping[str, Failure], answers: Mapping[str, Transcript]) -> None:
         if BASELINE in failures:

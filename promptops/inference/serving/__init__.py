@@ -1,0 +1,1 @@
+"""A local OpenAI-compatible endpoint that answers with the configuration under test."""
