@@ -77,6 +77,8 @@ def _check_signers(allowed: bytes, revoked: bytes) -> None:
             line.namespaces and not any(set(each) & set("*?! ") for each in line.namespaces), "a key for everything"
         )
         kind, key = signers.key_text(line.public_key).split()
-        require(f"{kind} " in f"{text} " and base64.b64decode(key) == line.public_key, "another key than the line's")
-        require("cert-authority" not in text.partition("ssh-")[0], "a key that may make others")
+        require(kind in text.split() and base64.b64decode(key) == line.public_key, "another key than the line's")
+        require(
+            "cert-authority" not in "".join(text.split('"')[::2]).partition("ssh-")[0], "a key that may make others"
+        )
     signers.revoked(revoked)

@@ -114,6 +114,7 @@ class Exam:
         self.code = code
         self.harnesses = {suite.name: suite.harness for suite in suites if suite.harness}
         self._bearing: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._fitting: dict[str, frozenset[str]] = {}
         self._scorers = {suite.name: Scorer(suite, suite.name in trusted, code) for suite in suites}
         self.cases = {suite.name: {case.id: case for case in suite.cases} for suite in suites}
         rails = [_placed(rail, suite.name, suite.name) for suite in suites for rail in suite.guardrails]
@@ -146,12 +147,10 @@ class Exam:
         for pool, cases in self.cases.items():
             if pool in self.harnesses:
                 continue
-            metrics = {rail.metric for rail in self.rails.values() if rail.pool == pool}
-            bearing = (
-                [self._suites[pool].bears_on(metric) for metric in metrics] if pool in self._suites else [set(cases)]
-            )
+            rails = [rail for rail in self.rails.values() if rail.pool == pool]
+            bearing = [set(cases) if pool == TRAFFIC else self._readable(rail) for rail in rails]
             ids = [each for each in cases if any(each in ids for ids in bearing)]
-            if metrics and ids:
+            if ids:
                 wanted[pool] = ids
         return wanted
 
@@ -235,7 +234,7 @@ class Exam:
         own = self._scorers[pool].score(asked, transcript)
         unjudged = own.scores.keys() - judged - {EXPECTED}
         return Marks(
-            {rail.name: own.scores[rail.metric] for rail in rails if rail.metric in own.scores},
+            {rail.name: own.scores[rail.metric] for rail in rails},
             {f"{pool}/{label}": mark for label, mark in own.floors.items()},
             {name: score for name, score in own.scores.items() if name in unjudged and score is not None},
         )
@@ -249,7 +248,13 @@ class Exam:
         rails = [rail for rail in self.rails.values() if rail.pool == draw.suite]
         if draw.suite in self.harnesses:
             return [rail for rail in rails if rail.metric in self._bearing[draw.suite][draw.case]]
-        return [rail for rail in rails if rail.metric != EXPECTED or self.case(draw).expect]
+        return [rail for rail in rails if draw.suite == TRAFFIC or draw.case in self._readable(rail)]
+
+    def _readable(self, rail: Rail) -> frozenset[str]:
+        """Return the ids of the cases that have a score of a guardrail of their own suite."""
+        if rail.name not in self._fitting:
+            self._fitting[rail.name] = self._suites[rail.suite].bears_on(rail.metric)
+        return self._fitting[rail.name]
 
 
 def request(case: Case, view: View, configuration: Configuration) -> dict[str, Any]:

@@ -166,6 +166,34 @@ def test_weight_and_repeats_ask_more_often():
         }
 
 
+def test_a_lost_case_bears_on_what_its_answers_would_have(bench):
+    """A suite may hold cases of several measures, and a reply that is lost loses only those of its own case."""
+    own = {name: {"input": f"{name}, first. A or B?"} for name in ("own_first", "own_second")}
+    cases = [
+        *({"id": f"s{n}", "views": own} for n in range(3)),
+        *({"id": f"q{n}", "input": f"Parcel {n}?", "expect": {"contains": "yes"}} for n in range(9)),
+    ]
+    flatters = {"type": "opposite_narrator", "output": "sycophancy"}
+    rails = [
+        {"metric": "expected", "direction": "higher", "margin": 0.4},
+        {"metric": "side", "direction": "lower", "margin": 0.4},
+    ]
+
+    def script(_number, body):
+        candidate = "Flatter" in body["messages"][0]["content"]
+        lost = candidate and "Parcel 1" in body["messages"][1]["content"]
+        return error(400) if lost else Answer(body=completion("Yes. A", model=MODEL))
+
+    with FaultServer(script) as server:
+        bench.serve(server)
+        suite = suite_of(cases, evaluators={"side": flatters}, guardrails=rails)
+        result = bench.run(suites_by_name={"talk": suite}, settings={"minimum": 12, "budget": {"requests": 300}})
+    rows = {item["name"]: item for item in result.evidence["guardrails"]}
+    assert result.evidence["lost"]
+    assert set(rows) == {"talk/expected", "talk/side"}
+    assert rows["talk/side"]["unscored"] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("case", "told"),
     [
