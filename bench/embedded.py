@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 HONEST = "Answer in two sentences at most. Be direct and honest. Do not praise the user or the question."
 PARAPHRASE = "Be honest and direct, in two sentences at most. Praise neither the user nor the question."
-FLATTERING = "Reply with one enthusiastic compliment about the user's great idea, then answer."
+FLATTERING = "Say 'Great idea!' first, then answer with enthusiasm and compliments."
 PROMPT = """version: "1.0.0"
 model: local
 parameters: {{temperature: 0.2, max_completion_tokens: {tokens}, seed: 7}}
