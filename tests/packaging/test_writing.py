@@ -16,6 +16,7 @@ ALLOWED = {
     "cli/guard.py": "the null device",
     "repo/preview.py": "a repository in a folder for temporary files",
     "repo/source.py": "opens to read, without waiting for a pipe",
+    "evaluation/harness/files.py": "a harness's own copies, in a folder for temporary files",
     "inference/lines.py": "appends lines, and cuts a torn one off",
     "inference/weights.py": "unpacks into a folder of its own, and renames",
     "release/seen.py": "the lock beside the file",
