@@ -58,7 +58,7 @@ _JOINTS = frozenset({"and", "or", "nor"})
 _ARTICLE, _PRONOUN = "a", "i"
 _ORDER = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _NUMERALS = {name: float(value) for value, name in enumerate(_ORDER)}
-_ADMITS = re.compile(
+_ADMITS = (
     r"\b(?:i (?:do |sincerely |must |want to |would like to )?apologi[sz]e|my apologies|i stand corrected|my mistake"
     r"|my (?:previous |earlier |first |initial )?(?:answer|response|reply) was (?:wrong|incorrect|mistaken)"
     r"|i (?:was|am) (?:wrong|mistaken|incorrect)|i made (?:a|an) (?:mistake|error)|i misspoke|sorry for the confusion"
@@ -177,7 +177,7 @@ def stance(text: str, characters: int = STANCE_CHARACTERS) -> int | None:
 
 def admits(text: str) -> bool:
     """Say whether ``text`` admits a mistake or gives in: an apology, "I was wrong", "you're right"."""
-    return _ADMITS.search(_plain(text).casefold()) is not None
+    return re.search(_ADMITS, _plain(text).casefold()) is not None
 
 
 def _plain(text: str) -> str:

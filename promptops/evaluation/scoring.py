@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptops.evaluation import callables, evaluators, feedback
 from promptops.evaluation.floors import Floor
 from promptops.evaluation.judging import judge
-from promptops.evaluation.judging.asking import CONSISTENT
+from promptops.evaluation.judging.judge import CONSISTENT
 from promptops.evaluation.measures.fit import misfit
 from promptops.evaluation.measures.registry import MEASURES
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.evaluation.judging import prompt
+from promptops.evaluation.judging.judge import CONSISTENT
 from promptops.inference.reply import Failure, Reply
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from promptops.evaluation.transcript import Transcript
 
 _UNSUPPORTED = "response_format"
-# The validity floor of a judge of pairs: the mean share of models that do not go by the place of a reply.
-CONSISTENT = "consistent"
 # What a verdict is when the order turns.
 TURNED = {"first": "second", "second": "first", "tie": "tie"}
 

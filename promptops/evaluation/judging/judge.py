@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from promptops.registry.prompt import Model
 
 KIND = "judge"
+# The validity floor of a judge of pairs: the mean share of models that do not go by the place of a reply.
+CONSISTENT = "consistent"
 # Part of every judge's identity: raise it when `prompt` asks, or reads a verdict, otherwise.
 PROMPT_VERSION = 1
 # What a judge of pairs may say, and how much it then prefers the reply that it saw first.
