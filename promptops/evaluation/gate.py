@@ -305,9 +305,9 @@ class Gate:
 
     def _judge(self, track: Track) -> tuple[Verdict, str]:
         """Return a guardrail's verdict and its reason."""
-        invalid = self._unanswered() or self._unreadable(track) or self._invalid(track)
+        invalid = [each for each in (self._unanswered(), self._unreadable(track), self._invalid(track)) if each]
         if invalid:
-            return "inconclusive", invalid
+            return "inconclusive", "; ".join(invalid)
         if self.rules.mode == "paired":
             bound = f"worse than the baseline by more than {track.margin:g}"
         else:
