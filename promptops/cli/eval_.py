@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 # Subcommand -> module in promptops.cli: listing runs does not load what asking needs.
-_COMMANDS = {"run": "eval_run", "list": "eval_list", "show": "eval_show"}
+_COMMANDS = {"run": "eval_run", "list": "eval_list", "show": "eval_show", "compare": "eval_compare"}
 
 
 class _Group(click.Group):

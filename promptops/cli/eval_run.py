@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli import evaluating
+from promptops.cli import evaluating, reporting
 from promptops.cli.opening import at_option, echo_json, json_option
 from promptops.errors import UsageError
-from promptops.evaluation.runs import store, summary, text
+from promptops.evaluation.runs import store, summary
 from promptops.inference.client import CONCURRENCY
 from promptops.repo.git import Git
 
@@ -39,6 +39,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--by-tag", is_flag=True, help="Print a table per tag too."),
     click.option("--plan", "only_plan", is_flag=True, help="Say what would be asked, at most, and stop."),
     click.option("--resume", metavar="RUN", help="Go on with a run that was cut short: its id, or `last`."),
+    reporting.report_options,
     json_option,
 )
 
@@ -56,23 +57,20 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @_options
-def command(suites: tuple[str, ...], *, only_plan: bool, by_tag: bool, as_json: bool, **options: Any) -> int:
+def command(suites: tuple[str, ...], *, only_plan: bool, as_json: bool, **options: Any) -> int:
     """Ask one prompt all cases of SUITES, and score the answers.
 
     Exit code 1: a guardrail's limit is proved broken, another model answered, or (with --fail-on-expected) a case
     failed. 4: a limit is neither proved kept nor broken, its measure is below a validity floor, or not everything was
     answered. 0: none of these; where no suite states a limit, 0 says that everything was asked.
     """
+    reporting.check(options["report"], options["output"], as_json=as_json)
     with Git() as git:
         folder, plan = _opened(git, suites, options)
         if only_plan:
             return _show_plan(plan, as_json=as_json)
         found = evaluating.conducted(plan, folder, new=options["resume"] is None)
-    settings = folder.settings()
-    if as_json:
-        echo_json({"run": folder.name, **settings, **found})
-    else:
-        click.echo("\n".join([*text.summary(settings, found, by_tag=by_tag), f"run {folder.name}"]))
+    reporting.show(folder, options["report"], options["output"], by_tag=options["by_tag"], as_json=as_json)
     return summary.code(found, fail_on_expected=options["fail_on_expected"])
 
 

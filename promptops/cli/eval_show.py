@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from promptops.cli import reporting
 from promptops.cli.opening import echo_json, json_option
 from promptops.errors import UsageError
 from promptops.evaluation.runs import store, text
@@ -25,22 +26,17 @@ if TYPE_CHECKING:
 @click.option("--case", metavar="ID", help="Show this case in full: every word, every score.")
 @click.option("--failed", "only_failed", is_flag=True, help="Show the cases that failed, and why.")
 @click.option("--by-tag", is_flag=True, help="Print a table per tag too.")
+@reporting.report_options
 @json_option
-def command(run: str, *, case: str | None, only_failed: bool, by_tag: bool, as_json: bool) -> None:
+def command(run: str, *, case: str | None, only_failed: bool, as_json: bool, **options: Any) -> None:
     """Show RUN, which is an id, the end of one, or `last`."""
+    reporting.check(options["report"], options["output"], as_json=as_json)
     with Git() as git:
         folder = store.find(store.default_root(git), run)
     if case is not None or only_failed:
         _show_cases(list(_chosen(folder, case, only_failed=only_failed)), full=case is not None, as_json=as_json)
         return
-    settings, summary = folder.settings(), folder.summary()
-    if as_json:
-        echo_json({"run": folder.name, **settings, **(summary or {})})
-    elif summary is None:
-        hint = f"promptops eval run --resume {folder.name}"
-        raise UsageError(f"run {folder.name} has not come to an end", hint=hint)
-    else:
-        click.echo("\n".join([*text.summary(settings, summary, by_tag=by_tag), f"run {folder.name}"]))
+    reporting.show(folder, options["report"], options["output"], by_tag=options["by_tag"], as_json=as_json)
 
 
 def _chosen(folder: store.Folder, case: str | None, *, only_failed: bool) -> Iterator[dict[str, Any]]:

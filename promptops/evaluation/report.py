@@ -128,13 +128,15 @@ def excess(calls: Mapping[str, Any]) -> str:
     return " and ".join(units[name].format(value) for name, value in calls["excess"].items())
 
 
-def side_by_side(example: dict[str, str], columns: int) -> list[str]:
+def side_by_side(
+    example: dict[str, str], columns: int, names: tuple[str, str] = ("baseline", "candidate")
+) -> list[str]:
     """Return two replies next to each other, wrapped to ``columns``; untrusted text cannot steer the terminal."""
     half = (max(min(columns, _WIDEST), _NARROWEST) - 3) // 2
     title = f"worst pair: {example['metric']}, case {example['case']}"
     asked = _wrapped(example["input"], 2 * half + 3)
     left, right = _wrapped(example["baseline"], half), _wrapped(example["candidate"], half)
-    body = [f"{'baseline':<{half}} | candidate", f"{'-' * half}-+-{'-' * half}"]
+    body = [f"{names[0]:<{half}} | {names[1]}", f"{'-' * half}-+-{'-' * half}"]
     for number in range(max(len(left), len(right))):
         one, other = (side[number] if number < len(side) else "" for side in (left, right))
         body.append(f"{one:<{half}} | {other}".rstrip())

@@ -10,6 +10,7 @@ from promptops.errors import RefusedError, UsageError
 from promptops.evaluation import callables, evaluators
 from promptops.evaluation.runs.store import VERSION, Key
 from promptops.evaluation.sampling import Draw
+from promptops.evaluation.suite import EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -152,12 +153,18 @@ class Plan:
                 suite.name: {name: model.identity for name, model in sorted(suite.asks.items())}
                 for suite in self.suites
             },
+            "directions": {suite.name: _directions(suite) for suite in self.suites},
             "selection": self.selection.document(),
             "counts": self.counts(),
             "concurrency": self.concurrency,
             "budget": dict(self.budget),
             "python": sorted(self.trusted),
         }
+
+
+def _directions(suite: Suite) -> dict[str, str]:
+    """Return where better lies, by metric, as far as the suite says."""
+    return {EXPECTED: "higher"} | {rail.metric: rail.direction for rail in suite.guardrails}
 
 
 def same(plan: Plan, recorded: Mapping[str, Any]) -> None:

@@ -115,6 +115,34 @@ def totals(document: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str
     return lines
 
 
+_COMPARED = ("suite", "metric", "first", "second", "difference", "95% interval", "cases", "n", "words")
+
+
+def comparison(found: Mapping[str, Any]) -> list[str]:
+    """Return the differences of two runs as a table."""
+    lines = columns([_COMPARED, *map(compared, found["rows"])], _TEXT_COLUMNS)
+    for row in found["rows"]:
+        lines += [f"  {printable(row['suite'])}/{printable(row['metric'])}: {printable(why)}" for why in row["invalid"]]
+    asked = [f"{name}: {title}" for name, title in zip(("first", "second"), found["titles"], strict=True)]
+    return [*asked, "", *lines, "", f"{counted(found['pairs'], 'pair')} of the same case and replicate"]
+
+
+def compared(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a metric's differences; there are none where a validity floor does not hold."""
+    valid = not row["invalid"]
+    return (
+        printable(row["suite"]),
+        printable(row["metric"]),
+        number(row["base"]) if valid else NOT_VALID,
+        number(row["other"]) if valid else NOT_VALID,
+        number(row["difference"], "+.3f") if valid else "-",
+        f"[{row['low']:+.3f}, {row['high']:+.3f}]" if valid else "-",
+        str(row["cases"]),
+        str(row["n"]),
+        " and ".join(number(words, ".0f") for words in row["words"]),
+    )
+
+
 def number(value: float | None, form: str = ".3f") -> str:
     """Return a number as text, ``-`` for none."""
     return "-" if value is None else format(value, form)
