@@ -7,7 +7,13 @@ from importlib import import_module
 import click
 
 # Subcommand -> module in promptops.cli: listing runs does not load what asking needs.
-_COMMANDS = {"run": "eval_run", "list": "eval_list", "show": "eval_show", "compare": "eval_compare"}
+_COMMANDS = {
+    "run": "eval_run",
+    "list": "eval_list",
+    "show": "eval_show",
+    "compare": "eval_compare",
+    "record": "eval_record",
+}
 
 
 class _Group(click.Group):
