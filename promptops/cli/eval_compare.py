@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    "compare",
     epilog="\b\nExamples:\n  promptops eval compare 410277 last\n"
-    "  promptops eval compare 410277 last --report html --output compare.html"
+    "  promptops eval compare 410277 last --report html --output compare.html",
 )
 @click.argument("first")
 @click.argument("second")

@@ -14,7 +14,7 @@ from promptops.text import printable
 _HEADER = ("run", "prompt", "configuration", "suites", "state", "answered", "failed", "cost")
 
 
-@click.command(epilog="\b\nExample:\n  promptops eval list --json")
+@click.command("list", epilog="\b\nExample:\n  promptops eval list --json")
 @json_option
 def command(*, as_json: bool) -> None:
     """List the runs of this clone, oldest first."""

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    "record",
     epilog="\b\nExamples:\n  promptops eval record real-tickets --prompt support/reply\n"
-    "  promptops eval record real-tickets --prompt support/reply --count 200 --plan"
+    "  promptops eval record real-tickets --prompt support/reply --count 200 --plan",
 )
 @click.argument("suite")
 @click.option("--prompt", metavar="PROMPT", required=True, help="Whose recorded requests become cases.")

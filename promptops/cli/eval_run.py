@@ -51,9 +51,10 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(
+    "run",
     epilog="\b\nExamples:\n  promptops eval run regression\n"
     "  promptops eval run regression --repeats 5 --budget usd=2,requests=500\n"
-    "  promptops eval run regression --last-failed\n  promptops eval run --resume last"
+    "  promptops eval run regression --last-failed\n  promptops eval run --resume last",
 )
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @_options

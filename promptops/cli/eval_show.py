@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    "show",
     epilog="\b\nExamples:\n  promptops eval show last\n  promptops eval show last --failed\n"
-    "  promptops eval show 3f2a --case refund --json"
+    "  promptops eval show 3f2a --case refund --json",
 )
 @click.argument("run")
 @click.option("--case", metavar="ID", help="Show this case in full: every word, every score.")

@@ -46,7 +46,7 @@ def planned(git: Git, suites: Sequence[str], options: Mapping[str, Any]) -> Plan
     cases = {"": tuple(options["cases"])} if options["cases"] else {}
     return Plan(
         registry.configuration(prompt),
-        read_suites(registry, dict.fromkeys(suites)),
+        read_suites(registry, dict.fromkeys(suites), allow_python=options["allow_python"]),
         Selection(options["limit"], tuple(options["tags"]), cases, options["repeats"]),
         None if options["revision"] is None else git.commit(options["revision"]),
         options["concurrency"],
@@ -72,7 +72,7 @@ def resumed(git: Git, folder: store.Folder, options: Mapping[str, Any]) -> Plan:
     allowed = options["allow_python"] or bool(kept["python"])
     plan = Plan(
         registry.configuration(kept["prompt"]),
-        read_suites(registry, kept["suites"]),
+        read_suites(registry, kept["suites"], allow_python=allowed),
         Selection.read(kept["selection"]),
         kept["revision"],
         options["concurrency"],
@@ -84,13 +84,25 @@ def resumed(git: Git, folder: store.Folder, options: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def read_suites(registry: Registry, names: Iterable[str]) -> tuple[Suite, ...]:
+def read_suites(registry: Registry, names: Iterable[str], *, allow_python: bool = False) -> tuple[Suite, ...]:
     """Return suites by name.
+
+    Args:
+        registry: where they are.
+        names: of the suites.
+        allow_python: whether code that makes cases may run.
 
     Raises:
         InputError: one is missing or malformed.
+        UsageError: one is another harness's, which asks by itself.
     """
-    return tuple(proofs.suite(registry, name, registry.project.canary) for name in names)
+    settings = registry.project.canary
+    found = tuple(proofs.suite(registry, name, settings, allow_python=allow_python) for name in names)
+    for suite in found:
+        if suite.harness:
+            hint = "promptops serve PROMPT -- COMMAND runs it by hand"
+            raise UsageError(f"the cases of {printable(suite.name)} are asked by a harness of its own", hint=hint)
+    return found
 
 
 def _only(registry: Registry, suites: Sequence[str]) -> str:

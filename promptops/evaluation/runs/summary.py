@@ -54,6 +54,7 @@ class Tally:
 
     def __init__(self, suites: Iterable[Suite], *, by_tag: bool = False) -> None:
         self._suites = {suite.name: suite for suite in suites}
+        self._barred = {suite.name: suite.barred() for suite in self._suites.values()}
         self._by_tag = by_tag
         self._sums: dict[tuple[str, str, str], _Sums] = defaultdict(_Sums)
         self._floors: dict[tuple[str, str, str], _Sums] = defaultdict(_Sums)
@@ -137,12 +138,14 @@ class Tally:
             "readable": readable,
             "floors": floors,
             "invalid": invalid,
+            "barred": self._barred[suite].get(metric),
             "words": words / replies if replies else None,
             "guardrail": None,
         }
         rail = next((rail for rail in known.guardrails if rail.metric == metric), None)
         if rail is not None and rail.limit is not None:
-            standing = "open" if invalid else _standing(rail, sums.means())
+            undecided = invalid or metric in self._barred[suite]
+            standing = "open" if undecided else _standing(rail, sums.means())
             row["guardrail"] = {"direction": rail.direction, "limit": rail.limit, "verdict": standing}
         return row
 

@@ -55,6 +55,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = columns([_HEADER, *map(cells, rows)], _TEXT_COLUMNS)
     for row in rows:
         lines += [f"  {printable(row['suite'])}/{printable(row['metric'])}: {printable(why)}" for why in row["invalid"]]
+        if row["barred"] and row["guardrail"]:
+            lines.append(f"  {printable(row['suite'])}/{printable(row['metric'])}: {printable(row['barred'])}")
         lines += [f"  floor {printable(floor['name'])}: {_floor(floor)}" for floor in row["floors"]]
     return lines
 
