@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("model", "Fetch, serve and inspect the embedded model."),
     "try": ("try_", "Send a prompt once and print the reply."),
     "serve": ("serve", "Serve a prompt to other harnesses through a local endpoint."),
+    "eval": ("eval_", "Run suites outside a release, compare runs, grow suites."),
     "canary": ("canary", "Compare a prompt with its baseline on a live API."),
     "judge": ("judge", "Calibrate judges against people, and show what is known of one."),
     "drift": ("drift", "Compare the live release with its own evidence."),

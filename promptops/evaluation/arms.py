@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from promptops.inference import endpoint
-from promptops.inference.client import Client
+from promptops.inference.client import CONCURRENCY, Client
 from promptops.inference.reply import Call, Failure, Reply
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ async def opened(
     budget: Budget,
     journal: Journal,
     environ: Mapping[str, str],
+    concurrency: int = CONCURRENCY,
 ) -> AsyncIterator[tuple[dict[str, LiveArm], dict[tuple[str, str], LiveHelper]]]:
     """Open the arms by name and the helpers by suite and name.
 
@@ -181,6 +182,7 @@ async def opened(
                         limits=settings.get("limits"),
                         budget=budget,
                         journal=journal,
+                        concurrency=concurrency,
                     )
                 )
                 clients.append((settings, known))

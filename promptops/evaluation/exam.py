@@ -95,6 +95,7 @@ class Exam:
         absolute: whether there is no baseline, so that guardrails without a limit have nothing to say.
         trusted: names of the suites whose Python evaluators may run.
         code: reads the files that those name.
+        deciding: whether guardrails are to decide something; without that a suite may have none.
 
     Raises:
         InputError: no guardrail is left to judge by.
@@ -108,6 +109,7 @@ class Exam:
         absolute: bool = False,
         trusted: Collection[str] = (),
         code: Code = callables.no_code,
+        deciding: bool = True,
     ) -> None:
         self._suites = {suite.name: suite for suite in suites}
         self.trusted = frozenset(trusted)
@@ -128,7 +130,7 @@ class Exam:
             ]
         self.unlimited = tuple(rail.name for rail in rails if absolute and rail.limit is None)
         self.rails = {rail.name: rail for rail in rails if not absolute or rail.limit is not None}
-        if not self.rails:
+        if deciding and not self.rails:
             raise _no_rails(self.unlimited)
         self._judges = {suite.name: suite.judges() for suite in suites}
         self._feedback = {suite.name: suite.feedback() for suite in suites}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import textwrap
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any
 
+from promptops.evaluation.progress import Line
 from promptops.text import counted, printable
 
 if TYPE_CHECKING:
@@ -128,13 +128,15 @@ def excess(calls: Mapping[str, Any]) -> str:
     return " and ".join(units[name].format(value) for name, value in calls["excess"].items())
 
 
-def side_by_side(example: dict[str, str], columns: int) -> list[str]:
+def side_by_side(
+    example: dict[str, str], columns: int, names: tuple[str, str] = ("baseline", "candidate")
+) -> list[str]:
     """Return two replies next to each other, wrapped to ``columns``; untrusted text cannot steer the terminal."""
     half = (max(min(columns, _WIDEST), _NARROWEST) - 3) // 2
     title = f"worst pair: {example['metric']}, case {example['case']}"
     asked = _wrapped(example["input"], 2 * half + 3)
     left, right = _wrapped(example["baseline"], half), _wrapped(example["candidate"], half)
-    body = [f"{'baseline':<{half}} | candidate", f"{'-' * half}-+-{'-' * half}"]
+    body = [f"{names[0]:<{half}} | {names[1]}", f"{'-' * half}-+-{'-' * half}"]
     for number in range(max(len(left), len(right))):
         one, other = (side[number] if number < len(side) else "" for side in (left, right))
         body.append(f"{one:<{half}} | {other}".rstrip())
@@ -173,11 +175,8 @@ class Progress:
     """
 
     def __init__(self, stream: IO[str] | None = None, *, expected: int = 0) -> None:
-        self._stream = stream or sys.stderr
+        self._line = Line(stream, every=_EVERY)
         self._expected = expected
-        self._live = self._stream.isatty()
-        self._next = 0
-        self._shown = 0
 
     def __call__(
         self, pairs: int, requests: int, cost: float, rows: Sequence[dict[str, Any]], minimum: int = 0
@@ -191,22 +190,14 @@ class Progress:
         line += f", {decided} of {len(rows)} guardrails decided"
         if cost:
             line += f", cost {cost:.4f}"
-        if self._live:
+        if self._line.live:
             goal = max(self._expected, minimum, 1)
             failed = any(row["verdict"] == "fail" for row in rows)
             done = failed or (decided == len(rows) and pairs >= minimum)
             filled = _BAR if done else min(_BAR * pairs // goal, _BAR - 1)
             line = f"[{'#' * filled}{'.' * (_BAR - filled)}] {line}"
-            self._stream.write(f"\r{line:<{self._shown}}")
-            self._shown = len(line)
-            self._stream.flush()
-        elif pairs >= self._next:
-            self._stream.write(line + "\n")
-            self._next = pairs + _EVERY
+        self._line.show(line, pairs)
 
     def close(self) -> None:
         """Leave the line."""
-        if self._live and self._shown:
-            self._stream.write("\n")
-            self._stream.flush()
-            self._shown = 0
+        self._line.close()

@@ -94,6 +94,18 @@ class Scorer:
             scores["expected"] = min(read) if len(read) == len(held) else None
         return Scored(scores, floors)
 
+    def unmet(self, case: Case, transcript: Transcript) -> list[str]:
+        """Return which of the case's own expectations do not hold, in words."""
+        found = []
+        for definition in case.expect:
+            marks = self._each(definition, case, transcript)
+            told = ", ".join(f"{name} {value!r}" for name, value in definition.arguments.items())
+            if marks is None:
+                return ["the reply is silent"]
+            if min(marks) < 1.0:
+                found.append(f"{definition.type}: {told}" if told else definition.type)
+        return found
+
     def _each(self, definition: Definition, case: Case, transcript: Transcript) -> list[float] | None:
         """Return an evaluator's score of each reply that it looks at.
 

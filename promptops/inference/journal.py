@@ -15,7 +15,7 @@ from promptops.inference.lines import LineFile, whole
 from promptops.inference.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 _FIELDS = tuple(field.name for field in fields(Reply))
@@ -62,14 +62,15 @@ def _content(path: str) -> bytes:
 
 
 def _parse(lines: Iterable[bytes], path: str) -> dict[str, Reply]:
-    replies: dict[str, Reply] = {}
+    return {reply.key: reply for reply in _each(lines, path)}
+
+
+def _each(lines: Iterable[bytes], path: str) -> Iterator[Reply]:
     for number, line in enumerate(lines, 1):
         try:
-            reply = _reply(line)
+            yield _reply(line)
         except (ValueError, TypeError, RecursionError) as error:
             raise _foreign(path, number) from error
-        replies[reply.key] = reply
-    return replies
 
 
 def _reply(line: bytes) -> Reply:
@@ -112,6 +113,8 @@ class Journal:
 
     Args:
         path: file to open or create (mode 600: replies may quote personal data). Its folder must exist.
+        wanted: of the recorded replies, by key, those that will be asked for again; only these are held in memory, and
+            new ones go to the disk alone. None holds all.
 
     Attributes:
         ledger: what was spent, replies that never came included; beside the journal as ``NAME.spent.jsonl``.
@@ -120,13 +123,14 @@ class Journal:
         PromptopsError: another process holds it, it cannot be opened, or it holds something else.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, wanted: Callable[[str], bool] | None = None) -> None:
         self.path = os.fspath(path)
+        self._wanted = wanted
         self._file = LineFile(self.path)
         try:
             self._lock()
-            self._replies = _parse(self._file.load(), self.path)
-            self.ledger = Ledger(_ledger(self.path), self._billed())
+            self._replies: dict[str, Reply] = {}
+            self.ledger = Ledger(_ledger(self.path), self._loaded())
         except BaseException:
             self._file.close()
             raise
@@ -154,21 +158,24 @@ class Journal:
             PromptopsError: it could not be written; what was written before is whole.
         """
         self._file.append({name: getattr(reply, name) for name in _FIELDS})
-        self._replies[reply.key] = reply
+        if self._wanted is None:
+            self._replies[reply.key] = reply
 
     def close(self) -> None:
         """Flush to the disk and let other processes in."""
         self.ledger.close()
         self._file.close()
 
-    def _billed(self) -> Spent:
-        """Return what the replies cost: all that is known of a journal without a ledger."""
-        replies = self._replies.values()
-        return Spent(
-            sum(reply.attempts for reply in replies),
-            sum(reply.prompt_tokens + reply.completion_tokens for reply in replies),
-            sum(reply.cost for reply in replies),
-        )
+    def _loaded(self) -> Spent:
+        """Read the replies, and return what they cost: all that is known of a journal without a ledger."""
+        attempts, tokens, cost = 0, 0, 0.0
+        for reply in _each(self._file.load(), self.path):
+            attempts += reply.attempts
+            tokens += reply.prompt_tokens + reply.completion_tokens
+            cost += reply.cost
+            if self._wanted is None or self._wanted(reply.key):
+                self._replies[reply.key] = reply
+        return Spent(attempts, tokens, cost)
 
     def _lock(self) -> None:
         try:

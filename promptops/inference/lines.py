@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import PromptopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+_BLOCK = 1 << 16
 
 
 def whole(content: bytes) -> list[bytes]:
@@ -38,14 +40,29 @@ class LineFile:
                 f"cannot open the journal: {error.strerror}", path=path, hint="choose a folder that you may write"
             ) from error
 
-    def load(self) -> list[bytes]:
-        """Return the lines so far, and cut a torn end off."""
-        with open(self.handle, "rb", closefd=False) as stream:
-            content = stream.read()
-        end = content.rfind(b"\n") + 1
-        if end != len(content):
+    def load(self) -> Iterator[bytes]:
+        """Cut a torn end off, and return the lines so far, one after the other."""
+        size = os.fstat(self.handle).st_size
+        end = self._last_end(size)
+        if end != size:
             os.ftruncate(self.handle, end)
-        return whole(content)
+        return self._lines()
+
+    def _lines(self) -> Iterator[bytes]:
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        with open(self.handle, "rb", closefd=False) as stream:
+            for line in stream:
+                yield line.removesuffix(b"\n")
+
+    def _last_end(self, size: int) -> int:
+        """Return where the last whole line ends."""
+        while size:
+            start = max(0, size - _BLOCK)
+            found = os.pread(self.handle, size - start, start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            size = start
+        return 0
 
     def append(self, value: Mapping[str, Any]) -> None:
         """Append one line.

@@ -1,0 +1,68 @@
+"""``promptops eval compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from promptops.cli import reporting
+from promptops.cli.opening import echo_json, json_option
+from promptops.errors import InconclusiveError
+from promptops.evaluation import report as side
+from promptops.evaluation.runs import comparison, store, text
+from promptops.repo.git import Git
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from promptops.evaluation.runs.comparison import Pair
+
+
+@click.command(
+    "compare",
+    epilog="\b\nExamples:\n  promptops eval compare 410277 last\n"
+    "  promptops eval compare 410277 last --report html --output compare.html",
+)
+@click.argument("first")
+@click.argument("second")
+@reporting.report_options
+@json_option
+def command(first: str, second: str, *, report: str | None, output: str | None, as_json: bool) -> None:
+    """Compare two runs of the same suites, case by case.
+
+    The difference of means is that of pairs of the same case and replicate, with a 95 % interval by case. It decides
+    nothing: that is what a canary does, with errors that hold however often one looks.
+    """
+    reporting.check(report, output, as_json=as_json)
+    with Git() as git:
+        root = store.default_root(git)
+    base, other = store.find(root, first), store.find(root, second)
+    found = comparison.compare(base, other)
+    if not found["pairs"]:
+        raise InconclusiveError("no case and replicate was answered in both runs")
+    if report is not None:
+        reporting.deliver(reporting.of_pair(base, other, found, report), output)
+    if as_json:
+        echo_json(found)
+    elif report is None or output is not None:
+        click.echo("\n".join([*text.comparison(found), *_worst(base, other, found)]))
+
+
+def _worst(base: store.Folder, other: store.Folder, found: Mapping[str, Any]) -> list[str]:
+    """Return the worst pair of each metric, side by side."""
+    lines: list[str] = []
+    seen: set[str] = set()
+    for metric, pair in reporting.worst(base, other, found):
+        if metric not in seen:
+            seen.add(metric)
+            lines += ["", *side.side_by_side(_example(metric, pair), side.terminal_width(), ("first", "second"))]
+    return lines
+
+
+def _example(metric: str, pair: Pair) -> dict[str, str]:
+    said, one, two = (
+        "\n".join(turn[part] for session in line["views"].values() for turn in session)
+        for line, part in ((pair.other, "said"), (pair.base, "text"), (pair.other, "text"))
+    )
+    return {"metric": metric, "case": pair.key.case, "input": said, "baseline": one, "candidate": two}

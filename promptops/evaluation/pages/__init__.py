@@ -1,0 +1,1 @@
+"""A run, or two of them, as a report: Markdown, JUnit XML, or one HTML page."""

@@ -1,0 +1,1 @@
+"""Growing a suite from recorded traffic: sampling, redaction, de-duplication, writing."""

@@ -1,0 +1,1 @@
+"""Runs of suites outside a release: asking, keeping, summing up, comparing."""
