@@ -77,6 +77,17 @@ def test_the_projects_margin_holds_where_a_guardrail_states_none(tested):
     assert failed(tested, TAG, code=0) == set()
 
 
+def test_a_canary_below_the_plans_floor_is_not_called_a_gate(tested):
+    floor = "block, power: {harm: 0.2, least: 0.8}"
+    tested.write("promptops.yaml", PROJECT.replace("ON", floor))
+    tested.commit("Ask for power")
+    with FaultServer(text_by(0.0)) as server:
+        env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+        done = tested.promptops("release", check=0, **env)
+    assert "warning: the canary of support/reply is no gate: its power is not known" in done.stderr
+    assert failed(tested, TAG, code=0) == set()
+
+
 def test_tampered_canary_does_not_verify(tested):
     with FaultServer(text_by(0.0)) as server:
         release(tested, server)
