@@ -19,6 +19,7 @@ BENCHES = {
     "runner": "canary runner at 64 requests in flight",
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
+    "backtest": "the gate on recorded replies of real models, beside a paired bootstrap",
 }
 
 
