@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -9,14 +10,17 @@ import click
 from promptops.cli import comparing
 from promptops.cli.opening import echo_json, json_option, open_registry
 from promptops.errors import InputError
-from promptops.evaluation import evidence, gate_record, power, study
+from promptops.evaluation import evaluators, evidence, gate_record, power, report, sensitivity, study
+from promptops.evaluation.mutants import CLASSES
 from promptops.repo.git import Git
 from promptops.text import printable
 
 if TYPE_CHECKING:
+    from promptops.evaluation.mutants import Mutant
     from promptops.evaluation.power import GatePower, Need, RailPower, Share
-    from promptops.evaluation.study import Study
+    from promptops.evaluation.study import Study, Terms
     from promptops.registry.project import Power
+    from promptops.registry.prompt import Model
 
 _HEADER = ("guardrail", "bound", "variance", "differ", "caught", "passed", "80% see", "99% see", "80% takes")
 
@@ -24,6 +28,108 @@ _HEADER = ("guardrail", "bound", "variance", "differ", "caught", "passed", "80% 
 @click.group(no_args_is_help=True)
 def command() -> None:
     """Say what a canary could have caught, before anything depends on it."""
+
+
+@command.command(
+    "mutate",
+    epilog="\b\nExamples:\n  promptops gate mutate support/reply --plan\n"
+    "  promptops gate mutate support/reply --class flattery --class tone --budget 400",
+)
+@click.argument("prompt")
+@click.option(
+    "--class", "kinds", multiple=True, type=click.Choice(CLASSES), metavar="NAME", help=f"One of: {', '.join(CLASSES)}."
+)
+@click.option(
+    "--most", type=click.IntRange(1, 20), default=sensitivity.MOST, show_default=True, help="Mutants of a class."
+)
+@click.option(
+    "--budget", type=click.IntRange(1), metavar="N", help="Most requests of each canary; default: canary.budget."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be changed, and stop.")
+@click.option("--evidence", "folder", metavar="DIR", help="Where evidence is kept; default: as for canary.")
+@json_option
+def mutate(
+    prompt: str,
+    *,
+    kinds: tuple[str, ...],
+    most: int,
+    budget: int | None,
+    only_plan: bool,
+    folder: str | None,
+    as_json: bool,
+) -> int:
+    """Make PROMPT worse on purpose, and say how many of the mutants its canary catches.
+
+    Each mutant is a configuration in memory that goes through the real canary against the prompt as it is, which costs
+    as much as any canary. Evidence is kept, so that nothing is paid twice. The result goes into the manifest of the
+    next release.
+    """
+    with Git() as git:
+        compared = comparing.with_release(git, prompt, None)
+        terms = compared.terms(folder or evidence.default_root(git), None)
+        if budget:
+            limited = terms.settings._replace(budget={**terms.settings.budget, "requests": budget})
+            terms = replace(terms, settings=limited)
+        planned, lacking = sensitivity.plan(terms, _models(git), kinds or tuple(CLASSES), most)
+        if only_plan:
+            return _show_mutants(planned, lacking, as_json=as_json)
+        outcomes = [_judged_mutant(git, terms, mutant) for mutant in planned]
+        suites = {suite.name: evaluators.digest(suite) for suite in compared.suites}
+        found = sensitivity.Sensitivity(prompt, terms.candidate.digest, suites, tuple(outcomes), lacking)
+        sensitivity.keep(git, found)
+    if as_json:
+        echo_json(found.document())
+    else:
+        click.echo("\n".join(_mutant_lines(found)))
+    return 0
+
+
+def _models(git: Git) -> list[Model]:
+    registry = open_registry(git, None)
+    return [registry.model(name) for name in comparing.model_names(registry)]
+
+
+def _judged_mutant(git: Git, terms: Terms, mutant: Mutant) -> sensitivity.Outcome:
+    click.echo(f"{mutant.kind}: {printable(mutant.change)}", err=True)
+    progress = report.Progress()
+    try:
+        return sensitivity.judge(sensitivity.study_of(git, terms, mutant), mutant, progress)
+    finally:
+        progress.close()
+
+
+def _show_mutants(planned: list[Mutant], lacking: tuple[str, ...], *, as_json: bool) -> int:
+    if as_json:
+        told = [{"class": mutant.kind, "change": mutant.change} for mutant in planned]
+        echo_json({"mutants": told, "not_applicable": list(lacking)})
+        return 0
+    for mutant in planned:
+        click.echo(f"{mutant.kind:11} {printable(mutant.change)}")
+    for kind in lacking:
+        click.echo(f"{kind:11} not applicable: there is nothing of the kind to change")
+    return 0
+
+
+def _mutant_lines(found: sensitivity.Sensitivity) -> list[str]:
+    lines = []
+    for outcome in found.outcomes:
+        same = ", and answered word for word as the prompt does: equivalent here" if outcome.same else ""
+        lines.append(f"{outcome.kind:11} {outcome.outcome}{same}: {printable(outcome.change)}")
+    lines.append("")
+    for kind, counts in found.classes().items():
+        left = f"{counts['survived']} survived, {counts['inconclusive']} inconclusive"
+        lines.append(f"{kind:11} {_caught(counts)}; {left}")
+    lines += [f"{kind:11} not applicable: there is nothing of the kind to change" for kind in found.not_applicable]
+    if total := found.total():
+        lines.append(f"{'all':11} {_caught(total)}")
+    lines.append("a mutant that changes nothing in how the model answers is equivalent, and rightly survives")
+    return lines
+
+
+def _caught(counts: dict[str, int]) -> str:
+    share = sensitivity.share(counts)
+    told = f"caught {counts['caught']} of {counts['mutants']}"
+    return f"{told}: {share['share']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
 
 
 @command.command(

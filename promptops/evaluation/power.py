@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops.errors import InputError
 from promptops.evaluation.forecast import DISCORDANCE, forecast
 from promptops.evaluation.gate import MAX_JUDGED, Gate, Rules
 from promptops.evaluation.noise import Noise, measure
@@ -165,13 +166,15 @@ class Simulation:
     """
 
     def __init__(self, study: Study, noise: Noise, seed: int, most: int) -> None:
-        self._exam, self._noise, self._seed = study.exam, noise, seed
+        self._noise, self._seed = noise, seed
+        pools, times = study.exam.pools(), study.exam.multiplicity()
+        self.rails = {name: rail for name, rail in study.exam.rails.items() if rail.pool in pools}
+        self._barred = {name: why for name, why in study.exam.barred.items() if name in self.rails}
         self._mode: Mode = "paired" if BASELINE in study.configurations else "absolute"
         self._rules = Rules(self._mode, minimum=study.settings.minimum)
         kept = [pair for found in noise.pairs.values() for pair in found]
         marked = {name for pair in kept for marks in pair.marks.values() for name in marks}
         self.floors = study.exam.floors if marked.issuperset(study.exam.floors) else {}
-        pools, times = study.exam.pools(), study.exam.multiplicity()
         self._round = {pool: sum(times.get((pool, case), 1) for case in cases) for pool, cases in pools.items()}
         # One order serves all runs, since a pair does not depend on the case: the canary's, made once by pool.
         self._bears = {
@@ -190,13 +193,13 @@ class Simulation:
             rail: the guardrail that is harmed; None for none.
             harm: how much.
         """
-        gate = Gate(self._exam.rails, self._rules, self.floors)
+        gate = Gate(self.rails, self._rules, self.floors, self._barred)
         streams = {pool: _stream(f"{self._seed}/{number}/{pool}") for pool in self._round}
         drawn = dict.fromkeys(self._round, 0)
-        live = self._exam.live(gate.undecided)
+        live: set[str] = set()
         while gate.pairs < most and gate.open:
             if gate.pairs % WINDOW == 0:
-                live = self._exam.live(gate.undecided)
+                live = {self.rails[name].pool for name in gate.undecided} or set(self._round)
             pool = min(live, key=lambda name: (drawn[name] // self._round[name], drawn[name], name))
             self._add(gate, pool, drawn[pool], streams[pool], (rail, harm))
             drawn[pool] += 1
@@ -231,7 +234,7 @@ class Simulation:
     def _scores(self, name: str, harm: int) -> tuple[float, float]:
         """Return scores of baseline and candidate with this harm, in the guardrail's direction."""
         old, new = max(-harm, 0) / GRID, max(harm, 0) / GRID
-        return (old, new) if self._exam.rails[name].direction == "lower" else (1.0 - old, 1.0 - new)
+        return (old, new) if self.rails[name].direction == "lower" else (1.0 - old, 1.0 - new)
 
 
 def _stream(name: str) -> random.Random:
@@ -254,8 +257,11 @@ def study_power(study: Study, *, harm: float = HARM, runs: int = RUNS, seed: int
 
     Raises:
         PromptopsError: kept evidence cannot be read.
+        InputError: only harnesses ask, and what they ask is not known before.
     """
     subject, exam = study.store.subject, study.exam
+    if not exam.pools():
+        raise InputError("every suite is asked by a harness, whose power cannot be simulated")
     mode: Mode = "paired" if BASELINE in study.configurations else "absolute"
     noise = measure(study.store.root, exam, subject.prompt, subject.suites, mode)
     planned = forecast(study)
@@ -265,7 +271,7 @@ def study_power(study: Study, *, harm: float = HARM, runs: int = RUNS, seed: int
     quiet = [simulation.run(number, budget) for number in range(runs)]
     known: dict[object, RailPower] = {}
     rails = []
-    for name, rail in sorted(exam.rails.items()):
+    for name, rail in sorted(simulation.rails.items()):
         # Guardrails of one pool and bound with nothing but an assumption behind them are alike.
         alike = (rail.pool, rail.margin, rail.limit, name if noise.measures(name) else None)
         if alike not in known:
@@ -382,4 +388,8 @@ def _notes(study: Study, simulation: Simulation) -> tuple[str, ...]:
     notes = list(study.notes)
     if study.exam.floors and not simulation.floors:
         notes.append("validity floors were not measured and are taken to be met")
+    left_out = sorted(study.exam.rails.keys() - simulation.rails.keys())
+    if left_out:
+        notes.append(f"asked by a harness and not simulated: {', '.join(left_out)}")
+    notes += [f"{name} decides nothing: {why}" for name, why in sorted(study.exam.barred.items())]
     return tuple(notes)

@@ -166,4 +166,11 @@ def _manifest(
         traffic=result.traffic if result else None,
         tool=__version__,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        sensitivity=_sensitivity(setting, result) if result else None,
     )
+
+
+def _sensitivity(setting: Setting, result: CanaryResult) -> dict[str, Any] | None:
+    from promptops.evaluation import sensitivity
+
+    return sensitivity.for_release(setting.git, result.prompt, result.suites)
