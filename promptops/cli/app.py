@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("eval_", "Run suites outside a release, compare runs, grow suites."),
     "canary": ("canary", "Compare a prompt with its baseline on a live API."),
     "judge": ("judge", "Calibrate judges against people, and show what is known of one."),
+    "gate": ("gate", "Say what a canary's gate could have caught."),
     "drift": ("drift", "Compare the live release with its own evidence."),
     "release": ("release", "Check, canary, sign and tag what is unreleased."),
     "verify": ("verify", "Verify a release offline."),

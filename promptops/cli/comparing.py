@@ -144,7 +144,7 @@ def _previous(git: Git, prompt: str) -> str | None:
 
 def _reachable(model: Model, theirs: Registry, base: str) -> Model:
     """Return the model with endpoint, price and limits as ``base`` has them."""
-    known = {name: theirs.model(name) for name in _model_names(theirs)}
+    known = {name: theirs.model(name) for name in model_names(theirs)}
     same = known.get(model.name)
     if same is None:
         # A new model may only go where a key goes already.
@@ -179,7 +179,8 @@ def _strictest(peers: list[Model]) -> dict[str, Any]:
     return {"limits": limits, **({"price": dearest} if dearest else {})}
 
 
-def _model_names(registry: Registry) -> list[str]:
+def model_names(registry: Registry) -> list[str]:
+    """Return the names of all model files."""
     paths = registry.source.entries("models/")
     return [path.removeprefix("models/").removesuffix(".yaml") for path in paths if path.endswith(".yaml")]
 

@@ -120,6 +120,26 @@ class LiveHelper:
         return reply
 
 
+@dataclass(slots=True)
+class RecordedHelper:
+    """A model that a suite asks for itself, which only repeats what it once said.
+
+    Attributes:
+        name: of the model file.
+        replies: by their full key.
+    """
+
+    name: str
+    replies: Mapping[str, Reply]
+
+    async def answer(
+        self, key: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any] | None = None
+    ) -> Reply | Failure:
+        """Return what was said then; see `LiveHelper.answer`."""
+        del messages, parameters
+        return self.replies.get(f"helper {self.name} {key}") or Failure(key, "rejected", "no reply is recorded", 0)
+
+
 def questions(name: str, configuration: Configuration, replies: Mapping[str, Reply]) -> dict[str, Reply]:
     """Return an arm's journaled replies by the question's key, of the right model only."""
     found = {}

@@ -8,21 +8,24 @@ replies to prove the same.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import evaluators, evidence
-from promptops.evaluation.arms import questions
+from promptops.evaluation import evaluators, evidence, sampling
+from promptops.evaluation.arms import RecordedArm, RecordedHelper, questions
 from promptops.evaluation.canary import conduct
+from promptops.evaluation.conversation import Conversation
 from promptops.evaluation.evidence import Store, Subject
 from promptops.evaluation.exam import Exam
 from promptops.evaluation.study import Past, Study
 from promptops.evaluation.summary_bounds import Sum
 from promptops.evaluation.tally import BASELINE, CANDIDATE
 from promptops.evaluation.traffic import Record
+from promptops.evaluation.transcript import Transcript
 from promptops.registry import canonical
 from promptops.registry.project import Canary
 from promptops.statistics.series import GRID, decode
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from promptops.evaluation.canary import Progress
     from promptops.evaluation.result import CanaryResult
     from promptops.evaluation.suite import Suite
+    from promptops.inference.reply import Reply
     from promptops.registry.configuration import Configuration
 
 REPLIES, MEANS = "replies", "means"
@@ -108,10 +112,36 @@ def _with_replies(released: Released, settings: Canary, evidence_dir: str, code:
     plan = evidence.plan(best[1])
     records = [Record(*item) for item in plan.get("records", ())]
     exam = Exam(_asked(released), records, trusted=current, code=code)
-    minimum = min(settings.minimum, best[0])
-    return _study(
-        released, Canary(minimum=minimum, budget=settings.budget), evidence_dir, exam, past=Past(best[2]), before=plan
-    )
+    draws = asyncio.run(_whole(exam, configuration, best[2], evidence.replies(best[1])))
+    if not draws:
+        return None
+    past = Past({key: reply for key, reply in best[2].items() if sampling.drawn(key) in draws})
+    settings = Canary(minimum=min(settings.minimum, len(draws)), budget=settings.budget)
+    return _study(released, settings, evidence_dir, exam, past=past, before=plan)
+
+
+async def _whole(
+    exam: Exam, configuration: Configuration, kept: Mapping[str, Reply], replies: Mapping[str, Reply]
+) -> set[tuple[str, str, int]]:
+    """Return the draws that were answered to their end: a canary that stops leaves sessions half asked.
+
+    Args:
+        exam: the cases.
+        configuration: what answered.
+        kept: its replies by the question's key.
+        replies: all kept replies by their full key, those of simulated users included.
+    """
+    pools = {pool: set(ids) for pool, ids in exam.pools().items()}
+    arm = RecordedArm(CANDIDATE, configuration, kept)
+    found = set()
+    for place in {place for key in kept if (place := sampling.drawn(key))}:
+        if place[1] not in pools.get(place[0], ()):
+            continue
+        draw = sampling.Draw(*place, candidate_first=True)
+        helpers = {name: RecordedHelper(name, replies) for suite, name in exam.asks if suite == draw.suite}
+        if isinstance(await Conversation(arm, draw, exam.case(draw), helpers).hold(), Transcript):
+            found.add(place)
+    return found
 
 
 def _with_means(released: Released, settings: Canary, evidence_dir: str, code: Code) -> Study:

@@ -148,12 +148,18 @@ class Store:
         return total
 
 
-def find(root: str, *, prompt: str, candidate: str) -> list[dict[str, Any]]:
-    """Return the recorded results of one configuration against any baseline, with ``path`` of their folder."""
+def find(root: str, *, prompt: str, candidate: str | None = None) -> list[dict[str, Any]]:
+    """Return the recorded results of one prompt against any baseline, with ``path`` of their folder.
+
+    Args:
+        root: folder of all evidence.
+        prompt: its name.
+        candidate: digest of the configuration that was judged; None for any.
+    """
     found = []
     for folder in _folders(root):
         result = _read(os.path.join(folder, "result.json"))
-        if result and (result.get("prompt"), result.get("candidate")) == (prompt, candidate):
+        if result and result.get("prompt") == prompt and candidate in (None, result.get("candidate")):
             found.append({**result, "path": folder})
     return found
 

@@ -17,6 +17,18 @@ _ENVIRONMENTS: Mapping[str, Any] = MappingProxyType({"prod": {}})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+class Power(NamedTuple):
+    """What the plan asks of a canary's gate.
+
+    Attributes:
+        harm: the harm that matters, in (0, 1].
+        least: share of canaries that must catch it, whichever guardrail is harmed, in (0, 1).
+    """
+
+    harm: float
+    least: float
+
+
 class Canary(NamedTuple):
     """Settings of the smoke canary.
 
@@ -27,6 +39,7 @@ class Canary(NamedTuple):
         margin: largest tolerated harm where a guardrail states none, in units of the metric (0 to 1).
         budget: limits by name: ``usd``, ``requests``, ``tokens``, ``seconds``.
         on_inconclusive: ``block`` or ``warn``.
+        power: what the gate must be able to see to be called one; None where nothing is asked.
     """
 
     share: float = 0.05
@@ -35,6 +48,7 @@ class Canary(NamedTuple):
     margin: float = 0.15
     budget: Mapping[str, float] = _BUDGET
     on_inconclusive: str = "block"
+    power: Power | None = None
 
 
 class Project(NamedTuple):
@@ -94,6 +108,8 @@ def parse_project(path: str, data: bytes | None) -> Project:
     canary = dict(value.get("canary", {}))
     if "share" in canary:
         canary["share"] = share(canary["share"])
+    if "power" in canary:
+        canary["power"] = Power(**canary["power"])
     canary["suites_required"] = tuple(canary.get("suites_required", ()))
     release = value.get("release", {})
     enforcement = {key: text for key, text in value.get("enforcement", {}).items() if key != "baseline"}

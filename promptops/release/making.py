@@ -108,6 +108,13 @@ def check_verdict(setting: Setting, result: CanaryResult) -> None:
         )
 
 
+def shortfall(setting: Setting, result: CanaryResult) -> str | None:
+    """Say why the plan's floor on power forbids to call this canary a gate; None where it may, or there is no floor."""
+    from promptops.evaluation import gate_record
+
+    return gate_record.shortfall(setting.git, result.prompt, setting.project.canary, result.suites)
+
+
 def tag_object(setting: Setting, candidate: Candidate, judgement: Judgement, result: CanaryResult | None) -> str:
     """Sign and store the tag object of a release, and return its id."""
     tested = None
@@ -159,4 +166,11 @@ def _manifest(
         traffic=result.traffic if result else None,
         tool=__version__,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        sensitivity=_sensitivity(setting, result) if result else None,
     )
+
+
+def _sensitivity(setting: Setting, result: CanaryResult) -> dict[str, Any] | None:
+    from promptops.evaluation import sensitivity
+
+    return sensitivity.for_release(setting.git, result.prompt, result.suites)

@@ -60,6 +60,8 @@ class Manifest(NamedTuple):
         approvals: SHA-256 (hex) of each request and approval envelope relied on.
         traffic: digest of the replayed traffic, or None.
         created: the signer's clock, RFC 3339 in UTC; informative.
+        sensitivity: what the gate caught of prompts that were made worse on purpose: ``configuration`` that was
+            changed, and counts by ``classes``; None where that is not known for the suites that judged.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Manifest(NamedTuple):
     traffic: str | None
     tool: str
     created: str
+    sensitivity: dict[str, Any] | None = None
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement that is signed."""
@@ -113,6 +116,7 @@ class Manifest(NamedTuple):
                 "traffic": self.traffic,
                 "tool": {"name": "promptops", "version": self.tool},
                 "created": self.created,
+                **({"sensitivity": self.sensitivity} if self.sensitivity else {}),
             },
         }
 
@@ -181,6 +185,7 @@ def parse(payload: bytes) -> Manifest:
         traffic=stated["traffic"],
         tool=stated["tool"]["version"],
         created=stated["created"],
+        sensitivity=stated.get("sensitivity"),
     )
     # Subjects repeat the predicate, so two readers of one manifest must find the same commit, tag and digest.
     if manifest.statement() != value:

@@ -269,6 +269,8 @@ def _make(setting: Setting, work: _Work) -> Update:
         setting.progress(f"canary of {candidate.name} {candidate.version}")
         result = work.outcome.canary = making.run_canary(setting, candidate)
         making.check_verdict(setting, result)
+        if lacks := making.shortfall(setting, result):
+            setting.progress(f"warning: the canary of {candidate.name} is {lacks}")
     setting.progress(f"signing {candidate.tag}")
     return Update(f"refs/tags/{candidate.tag}", making.tag_object(setting, candidate, judgement, result))
 

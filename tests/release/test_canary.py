@@ -12,7 +12,11 @@ from inference.faults import KEY, FaultServer
 from releasing import NEW, OLD, PROMPT, failed, manifest_of
 from support import prompt
 
+from promptops.evaluation import gate_record
+from promptops.evaluation.evaluators import digest
+from promptops.evaluation.suite import parse
 from promptops.release import testresult
+from promptops.repo.git import Git
 
 PROJECT = """\
 version: 1
@@ -74,6 +78,29 @@ def test_the_projects_margin_holds_where_a_guardrail_states_none(tested):
     with FaultServer(text_by(0.0)) as server:
         outcome = release(tested, server)
     assert [row["margin"] for row in outcome["canary"]["guardrails"]] == [0.2]
+    assert failed(tested, TAG, code=0) == set()
+
+
+def test_a_canary_below_the_plans_floor_is_not_called_a_gate(tested):
+    floor = "block, power: {harm: 0.2, least: 0.8}"
+    tested.write("promptops.yaml", PROJECT.replace("ON", floor))
+    tested.commit("Ask for power")
+    with FaultServer(text_by(0.0)) as server:
+        env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+        done = tested.promptops("release", check=0, **env)
+    assert "warning: the canary of support/reply is no gate: its power is not known" in done.stderr
+    assert failed(tested, TAG, code=0) == set()
+
+
+def test_the_gates_sensitivity_goes_into_the_manifest_and_verifies(tested):
+    classes = {"flattery": {"mutants": 2, "caught": 2, "survived": 0, "inconclusive": 0}}
+    known = {"configuration": "sha256:" + "a" * 64, "classes": classes}
+    with Git(str(tested.root)) as git, FaultServer(text_by(0.0)) as server:
+        suites = {"style": digest(parse("style", STYLE))}
+        gate_record.write(git, "sensitivity", "support/reply", {"prompt": "support/reply", "suites": suites, **known})
+        release(tested, server)
+    assert manifest_of(tested, TAG).sensitivity == known
+    assert manifest_of(tested, NEW).sensitivity is None
     assert failed(tested, TAG, code=0) == set()
 
 
