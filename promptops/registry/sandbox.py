@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import DictLoader, StrictUndefined, nodes, pass_context
+from jinja2.lexer import TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -20,9 +21,10 @@ from promptops.registry.markers import MARKER
 from promptops.registry.meter import COMPARABLE_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import jinja2
+    from jinja2.lexer import Token
 
 # No macro, block, call or capture: each can double its own output any number of times.
 _ALLOWED = (
@@ -35,6 +37,7 @@ _ALLOWED = (
 _MAX_DEPTH = 50
 _MAX_LOOPS = 10
 _MAX_INCLUDES = 20
+_MAX_TOKENS = 50_000
 
 
 class _Rewriter(NodeTransformer):
@@ -105,6 +108,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.language = Language(self)
         self._files = files
         self._depths: dict[str | None, int] = {}
+        self._tokens = 0
         super().__init__(
             loader=DictLoader(files),
             undefined=StrictUndefined,
@@ -144,6 +148,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def handle_exception(self, source: str | None = None) -> NoReturn:  # noqa: ARG002  Jinja2 names it
         """Raise the exception that is being handled as it is; its frames tell the line."""
         raise sys.exc_info()[1] or RuntimeError("no exception is being handled")
+
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        tokens = self.lexer.tokenize(self.preprocess(source, name, filename), name, filename, state)
+        return TokenStream(self._bounded(tokens), name, filename)
+
+    def _bounded(self, tokens: Iterable[Token]) -> Iterator[Token]:
+        """Yield tokens as long as parsing and compiling them takes a moment, over all files of the rendering."""
+        for token in tokens:
+            self._tokens += 1
+            if self._tokens > _MAX_TOKENS:
+                raise InputError(f"template holds more than {_MAX_TOKENS:,} tokens", line=token.lineno)
+            yield token
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)

@@ -252,6 +252,26 @@ def test_includes_have_a_depth(levels, good):
         assert template.render("{% include '0.md' %}", {}, files).endswith("end")
 
 
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("{{ [" + "1," * 100_000 + "1] }}", {}),
+        ("{{ a|upper }}" * 20_000, {}),
+        (
+            "".join(f"{{% include '{n}.md' %}}" for n in range(9)),
+            {f"{n}.md": "{{ a|upper }}" * 2_000 for n in range(9)},
+        ),
+    ],
+)
+def test_what_would_take_long_to_compile_is_refused(text, files):
+    with pytest.raises(InputError, match="50,000 tokens"):
+        template.render(text, {"a": "x"}, files)
+
+
+def test_a_long_plain_text_is_rendered():
+    assert template.render("{{ a }} and " * 100_000, {"a": "x"}, {}) == "x and " * 100_000
+
+
 DOUBLED = "".join("{% set s = " + inner + " %}" for inner in ["['xxxxxxxx']", *["[s, s]"] * 60])
 PAIRS = DOUBLED.replace("[", "(").replace("]", ")").replace("('xxxxxxxx')", "('xxxxxxxx',)")
 MAPS = "{% set s = {'k': 'x'} %}" + "{% set s = {'k': s, 'l': s} %}" * 60
