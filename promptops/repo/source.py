@@ -215,8 +215,8 @@ class WorktreeSource:
             with open(on_disk(self.root, path), "rb", opener=_without_waiting) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise InputError("is no regular file", hint="put a file in its place", path=path)
-                # More than any reader accepts, so that what is cut off here is refused there.
-                return file.read(_MAX_WORKTREE_BYTES)
+                # One byte more than any reader accepts, so that what is cut off here is refused there.
+                return file.read(_MAX_WORKTREE_BYTES + 1)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except OSError as error:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from evaluation.judged import data, definition, made, model
+from ruamel.yaml import YAML
 
 from promptops.errors import InputError
 from promptops.evaluation.judging import judge, prompt
@@ -196,3 +198,10 @@ def test_the_data_of_a_pair_says_which_is_first():
     shown = data({"messages": prompt.messages(made(**PAIR), ["a", "b"])})
     assert shown == {"first": "a", "second": "b"}
     assert json.dumps("first") in prompt.messages(made(**PAIR), ["a", "b"])[0]["content"]
+
+
+def test_the_documented_suite_fits_the_schema():
+    text = (Path(__file__).parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
+    block = re.search(r"```yaml\n(# evals/tone\.yaml\n.*?)```", text, re.DOTALL)
+    assert block is not None
+    assert schemas.problems("suite", YAML(typ="safe").load(block[1])) == []

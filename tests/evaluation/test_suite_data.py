@@ -119,3 +119,24 @@ def test_code_makes_cases_for_a_trusted_revision_only(project):
         proofs.suite(registry, "s", Canary())
     # What is verified later needs no data, and runs no code.
     assert proofs.suite(registry, "s", Canary(), cases=False).cases == ()
+
+
+def test_a_file_beyond_the_limit_is_not_taken_for_another_one(tmp_path):
+    """Its first part has another digest, which nobody should be told to review."""
+    path = tmp_path / "evals" / "data" / "x.csv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"input\n" + b"a\n" * (33 << 20))
+    entry = {"path": "evals/data/x.csv", "format": "csv", "sha256": "0" * 64}
+    with pytest.raises(InputError, match="larger than the limit"):
+        loading.files(entry, WorktreeSource(tmp_path).read)
+
+
+@pytest.mark.parametrize("name", ["../../out/evil", "/etc/passwd", "a/b", ".."])
+def test_a_model_is_a_file_of_models_and_no_path(name):
+    turn = {"simulate": {"persona": "p", "goal": "g", "model": name, "turns": 1}}
+    played = value() | {"cases": [{"id": "own", "input": "Where?", "turns": [turn]}]}
+    judge = {"type": "judge", "rubric": "r", "choices": {"a": 1, "b": 0}, "models": [name]}
+    assert schemas.problems("suite", played)
+    assert schemas.problems("suite", value() | {"evaluators": {"tone": judge}})
+    judge["models"] = ["judge-a"]
+    assert schemas.problems("suite", value() | {"evaluators": {"tone": judge}}) == []

@@ -97,6 +97,8 @@ def _checked(each: Mapping[str, Any], read: Callable[[str], bytes | None]) -> Fi
     data = read(path)
     if data is None:
         raise PromptopsError("the suite's data file does not exist", hint="commit it, or mend `data`", path=path)
+    if len(data) > rows.MAX_BYTES:
+        rows.refuse(path, None, f"the file is larger than the limit of {rows.MAX_BYTES} bytes", "split it")
     actual = hashlib.sha256(data).hexdigest()
     if actual != each["sha256"]:
         raise RefusedError(
