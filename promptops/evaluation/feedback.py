@@ -78,6 +78,8 @@ def read(data: bytes, path: str, *, positive: float = POSITIVE) -> Feedback:
             except InputError as error:
                 raise InputError(error.message, hint=error.hint, path=path, line=number) from error
             found[case, version] += (pleased,)
+    if not found:
+        raise InputError("the file holds no feedback", hint=f"one JSON object a line: {_SHAPE}", path=path)
     return Feedback(dict(found))
 
 

@@ -153,10 +153,16 @@ def test_few_labels_and_many_verdicts_give_one_estimate():
         ({"id": "a", "label": "flatters"}, "'question'", {}),
         (LINE | {"reply": "Other"}, "two different items", {}),
         ([], "'id'", {}),
+        (LINE | {"rater": "ann"}, "labels 'a' twice", {}),
+        (LINE | {"rater": 7}, "is no text", {}),
     ],
 )
 def test_a_line_that_is_no_label_is_pointed_at(tmp_path, line, message, changes):
-    good = LINE | {"label": 5 if changes == SCALE else "first", "other": "Bye"} if changes else LINE
+    good = (
+        LINE | {"rater": "ann"} | {"label": 5 if changes == SCALE else "first", "other": "Bye"}
+        if changes
+        else LINE | {"rater": "ann"}
+    )
     path = tmp_path / "labels.jsonl"
     path.write_text(f"{json.dumps(good)}\n\n{line if isinstance(line, str) else json.dumps(line)}\n")
     with pytest.raises(InputError, match=message) as caught:

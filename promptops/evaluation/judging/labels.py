@@ -85,11 +85,14 @@ def read(path: str, judge: Judge, *, labelled: bool = True) -> Labels:
             f"cannot read the labels: {error.strerror}", hint="name a file of JSON lines", path=path
         ) from error
     found: dict[str, Item] = {}
+    raters: set[tuple[str, str]] = set()
     for number, line in enumerate(content.splitlines(), start=1):
         if line.strip():
             try:
-                item = _item(canonical.loads(line, limit=_MAX_LINE), judge, labelled=labelled)
+                value = canonical.loads(line, limit=_MAX_LINE)
+                item = _item(value, judge, labelled=labelled)
                 found[item.id] = _joined(found.get(item.id), item)
+                _once(value.get("rater"), item, raters)
             except InputError as error:
                 raise InputError(error.message, hint=error.hint, path=path, line=number) from error
     if not found:
@@ -103,6 +106,16 @@ def rated_twice(items: Sequence[Item]) -> Iterator[tuple[str | float, str | floa
         for place, one in enumerate(item.labels):
             for other in item.labels[place + 1 :]:
                 yield one, other
+
+
+def _once(rater: object, item: Item, raters: set[tuple[str, str]]) -> None:
+    """Refuse a person's second label of an item, which would look like somebody else's agreement."""
+    if rater is None:
+        return
+    if not isinstance(rater, str) or (item.id, rater) in raters:
+        known = "is no text" if not isinstance(rater, str) else f"labels {item.id!r} twice"
+        raise InputError(f"rater {rater!r} {known}", hint="keep one label of each person for each item")
+    raters.add((item.id, rater))
 
 
 def _joined(known: Item | None, item: Item) -> Item:

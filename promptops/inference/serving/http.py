@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 MAX_HEAD = 32 * 1024
 MAX_BODY = 4 * 1024 * 1024
 _BODY_SECONDS = 60.0
+_DISCARD_SECONDS = 2.0
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -137,6 +139,7 @@ async def _body(headers: Mapping[str, str], reader: asyncio.StreamReader, writer
         raise HttpError(400, "the content-length is no number", closing=True)
     size = int(length)
     if size > MAX_BODY:
+        await _discard(headers, reader, size)
         raise HttpError(413, f"the body is larger than {MAX_BODY} bytes", closing=True)
     if size and headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -145,6 +148,15 @@ async def _body(headers: Mapping[str, str], reader: asyncio.StreamReader, writer
             return await reader.readexactly(size)
     except (asyncio.IncompleteReadError, TimeoutError) as error:
         raise HttpError(400, "the body is shorter than its content-length", closing=True) from error
+
+
+async def _discard(headers: Mapping[str, str], reader: asyncio.StreamReader, size: int) -> None:
+    """Read what is refused, within reason: closing on unread data resets the connection before the answer is read."""
+    left = 0 if "expect" in headers else min(size, 16 * MAX_BODY)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while left > 0 and (part := await reader.read(min(left, 1 << 16))):
+                left -= len(part)
 
 
 async def write(writer: asyncio.StreamWriter, response: Response, *, head_only: bool = False) -> None:

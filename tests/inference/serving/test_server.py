@@ -310,6 +310,7 @@ def test_what_http_may_not_be(configured):
         async with serving(configured(), upstream) as server:
             return [
                 await raw(server, head(server, length=http.MAX_BODY + 1)),
+                await raw(server, head(server, length=http.MAX_BODY + 1), b"x" * (http.MAX_BODY + 1)),
                 await raw(server, head(server, length="ten")),
                 await raw(server, head(server, length=2, more="Content-Length: 3\r\n")),
                 await raw(server, head(server, more="Transfer-Encoding: chunked\r\n")),
@@ -319,7 +320,7 @@ def test_what_http_may_not_be(configured):
             ]
 
     with FaultServer() as upstream:
-        assert [status for status, _ in asyncio.run(run(upstream))] == [413, 400, 400, 411, 400, 400, 431]
+        assert [status for status, _ in asyncio.run(run(upstream))] == [413, 413, 400, 400, 411, 400, 400, 431]
 
 
 def test_connections_beyond_the_bound_are_turned_away(configured):
