@@ -8,6 +8,7 @@ import click
 
 from promptops.cli.deciding import open_desk, signing_options
 from promptops.cli.opening import echo_json, json_option
+from promptops.errors import PromptopsError
 from promptops.repo.git import Git
 from promptops.text import counted, printable
 
@@ -28,13 +29,20 @@ def command(tag: str, reason: str, *, as_json: bool, **options: Any) -> None:
     with Git() as git:
         short = stored.short_name(tag)
         name = serving.attest(open_desk(git, options), short, reason)
-        missing = _missing(git, short)
+        unknown, missing = None, None
+        try:
+            missing = _missing(git, short)
+        except PromptopsError as error:
+            # It is signed and stands, whatever can be said about it here.
+            unknown = error.message
     if as_json:
         echo_json({"attestation": name, "missing": missing})
     else:
         click.echo(f"attested: {name}")
-        for each in missing:
+        for each in missing or ():
             click.echo(f"  still missing: {printable(each)}", err=True)
+    if unknown:
+        click.echo(f"note: what it still lacks is not known: {printable(unknown)}", err=True)
 
 
 def _missing(git: Git, short: str) -> list[str]:

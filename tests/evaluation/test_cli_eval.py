@@ -76,7 +76,15 @@ def test_every_case_of_the_suites_is_asked_and_summed_up(project, serve):
 
 
 def test_turns_come_in_order_and_sessions_beside_each_other(project, serve):
-    server = serve(lambda _, body: answer(f"Answer to {body['messages'][-1]['content']}"))
+    together = threading.Event()
+
+    def script(number, body):
+        if number == 3:
+            together.set()
+        told = answer(f"Answer to {body['messages'][-1]['content']}")
+        return Answer(body=told.body, held=together if number < 4 else None)
+
+    server = serve(script)
     assert project.cli("eval", "run", "chat").code == 0
     assert server.peak == 4
     (line, *_) = [line for line in lines(project) if (line["case"], line["replicate"]) == ("t3", 1)]
