@@ -160,7 +160,7 @@ def test_a_file_or_a_table_that_is_too_large_is_refused(monkeypatch):
     with pytest.raises(InputError, match="more than 49 rows"):
         shelf.load("x.csv", "csv")
     monkeypatch.setattr("promptops.evaluation.datasets.rows.MAX_BYTES", 99)
-    with pytest.raises(InputError, match="more than the limit of 99"):
+    with pytest.raises(InputError, match="larger than the limit of 99"):
         shelf.load("x.csv", "csv")
 
 
