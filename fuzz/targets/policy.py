@@ -78,7 +78,6 @@ def _check_signers(allowed: bytes, revoked: bytes) -> None:
         )
         kind, key = signers.key_text(line.public_key).split()
         require(kind in text.split() and base64.b64decode(key) == line.public_key, "another key than the line's")
-        require(
-            "cert-authority" not in "".join(text.split('"')[::2]).partition("ssh-")[0], "a key that may make others"
-        )
+        options = "".join(text.strip().removeprefix(line.principal).split('"')[::2]).partition("ssh-")[0]
+        require("cert-authority" not in options, "a key that may make others")
     signers.revoked(revoked)
