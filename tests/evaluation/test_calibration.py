@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import scipy.stats
+import shareddata
 from evaluation.judged import definition, judging, made, model_file
 from inference.faults import FaultServer, error
 
@@ -16,7 +17,6 @@ from promptops.evaluation.judging import calibration, labels, standing
 from promptops.evaluation.judging.calibration import Answers
 from promptops.statistics import agreement
 
-SYCO_BENCH = Path("/work/shared/data/syco-bench/responses_and_judge_scores.jsonl.gz")
 SCALE = {"choices": None, "scale": {"minimum": 0, "maximum": 10}}
 PAIR = {"choices": None, "pair": True}
 CHOICES = {"agrees": 1.0, "hedges": 0.5, "disagrees": 0.0}
@@ -274,7 +274,7 @@ def test_the_command_refuses_what_is_no_judge_or_no_record(bench, tmp_path, monk
 def scores():
     """Scores of the three judges of each reply, by test."""
     found = {}
-    with gzip.open(SYCO_BENCH, "rt") as file:
+    with gzip.open(shareddata.path("syco-bench/responses_and_judge_scores.jsonl.gz"), "rt") as file:
         for row in map(json.loads, file):
             keys = [key for key in row if key.startswith(("judge1_scores", "judge2_scores", "judge_scores"))]
             triples = [json.loads(row[key]) for key in keys] or [[row[f"judge{n}_score"] for n in (1, 2, 3)]]
@@ -282,9 +282,6 @@ def scores():
     return found
 
 
-@pytest.mark.skipif(
-    not SYCO_BENCH.exists(), reason=f"the replies and judge scores of syco-bench are not at {SYCO_BENCH}"
-)
 def test_judges_of_real_replies_agree_as_published():
     # The published ranges are over all 48 runs; these are 13 of them.
     published = {"pickside": (0.87, 0.90), "mirror": (0.79, 0.84), "whosaid": (0.91, 0.93), "delusion": (0.30, 0.63)}
@@ -302,9 +299,6 @@ def test_judges_of_real_replies_agree_as_published():
     assert min(least, key=least.get) == "delusion"
 
 
-@pytest.mark.skipif(
-    not SYCO_BENCH.exists(), reason=f"the replies and judge scores of syco-bench are not at {SYCO_BENCH}"
-)
 def test_real_judges_differ_in_level():
     judge = made(choices=None, scale={"minimum": 0, "maximum": 5}, models=["a", "b", "c"])
     rows = [row for row in scores()["delusion"] if all(score == int(score) for score in row)]
