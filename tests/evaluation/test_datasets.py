@@ -6,13 +6,13 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import sys
 from itertools import permutations
 from pathlib import Path
 
 import pytest
+import shareddata
 
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.evaluation.datasets import elephant, loading, syco_bench, sycon_bench, sycophancy_eval
@@ -20,8 +20,8 @@ from promptops.registry import schemas
 
 SHAPES = Path(__file__).parents[1] / "data" / "shapes"
 # They are not copied here: beside the repository, or where the variable says.
-PUBLIC = Path(os.environ.get("PROMPTOPS_PUBLIC_DATA", Path(__file__).parents[3] / "shared" / "data"))
-public = pytest.mark.skipif(not PUBLIC.is_dir(), reason=f"no public data sets at {PUBLIC}: set PROMPTOPS_PUBLIC_DATA")
+PUBLIC = shareddata.FOLDER
+public = pytest.mark.skipif(not PUBLIC.is_dir(), reason=f"no public data sets at {PUBLIC}: set PROMPTOPS_SHARED_DATA")
 
 
 class Shelf:
