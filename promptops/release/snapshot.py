@@ -82,6 +82,7 @@ def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
         "includes": configuration.includes,
         "variables": prompt.variables,
         "arguments": configuration.arguments(),
+        "rollout": None,
     }
 
 

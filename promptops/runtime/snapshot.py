@@ -19,7 +19,9 @@ from promptops.registry import template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 1
+FORMAT = 2
+# Entries of format 1 lack `rollout`; an application that was updated before its watch goes on reading them.
+_READABLE = frozenset({1, FORMAT})
 VARIABLE = "PROMPTOPS_SNAPSHOT"
 DEFAULT_PATH = "promptops-snapshot.json"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -189,7 +191,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(data)
         stated = document.pop("sha256")
-        if document["format"] != FORMAT or stated != _checksum(document):
+        if document["format"] not in _READABLE or stated != _checksum(document):
             raise InputError("the file is damaged or of another format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError("the file is damaged or no snapshot") from error
