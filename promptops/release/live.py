@@ -1,27 +1,32 @@
 """What an environment serves: per prompt one chain of signed decisions, each a commit that names the one before.
 
 ``refs/promptops/live/<env>/<name>/HEAD`` points to the newest. A commit's id pins all before it. Anybody who may push a
-ref can put a decision there: which ones count is told by `promptops.release.authority`.
+ref can put a decision there: which ones count is told by `promptops.release.authority`. A decision of format 1 serves
+one release to everybody; one of format 2 is a step of a rollout and holds its plan and evidence beside it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, RefusedError, UsageError
 from promptops.registry import canonical
+from promptops.release import ramp
 from promptops.repo import refs, tagobject
 from promptops.trust import sshsig
 
 if TYPE_CHECKING:
+    from promptops.release.ramp import Rollout
     from promptops.repo.git import Git
 
 PREFIX = "refs/promptops/live/"
+ROLLOUTS = "refs/promptops/rollouts/"
 FETCH = "git fetch origin 'refs/promptops/live/*:refs/promptops/live/*'"
 PROMOTE, ROLLBACK = "promote", "rollback"
-_FILE = b"100644 decision.json\0"
-_FORMAT = 1
+_DECISION, _EVIDENCE, _PLAN = "decision.json", "evidence.json", "plan.json"
 _MEMBERS: dict[str, type | tuple[type, ...]] = {
     "v": int, "environment": str, "prompt": str, "action": str, "sequence": int, "previous": (str, type(None)),
     "release": dict, "left": (str, type(None)), "reason": str, "repository": str,
@@ -36,13 +41,15 @@ class Decision(NamedTuple):
     Attributes:
         oid: id of its commit.
         commit: the commit itself, for its signature.
-        action: ``promote`` or ``rollback``.
+        action: ``promote`` or ``rollback``; of a rollout, one of `ramp.ACTIONS`.
         sequence: 1 for the first, then one more than the one before.
         tag: release tag that serves from now on.
         tag_object: id of the tag object.
         manifest: SHA-256 (hex) of the release's manifest.
         left: release tag that a rollback leaves for good; None for a promotion.
         time: the signer's clock, seconds since 1970.
+        rollout: where the rollout stands that it is a step of, or None in format 1.
+        files: ids of the blobs beside it, by name.
     """
 
     oid: str
@@ -58,11 +65,19 @@ class Decision(NamedTuple):
     reason: str
     repository: str
     time: int
+    rollout: Rollout | None = None
+    files: Mapping[str, str] = MappingProxyType({})
 
     def document(self) -> dict[str, Any]:
         """Return what people and programs are told about it."""
-        hidden = {"commit"}
-        return {key: value for key, value in self._asdict().items() if key not in hidden}
+        hidden = {"commit", "files"}
+        shown = {key: value for key, value in self._asdict().items() if key not in hidden}
+        return shown | {"rollout": self.rollout.document() if self.rollout else None}
+
+
+def rollout_ref(environment: str, prompt: str, rollout: str) -> str:
+    """Return the ref that keeps the newest decision of one rollout."""
+    return f"{ROLLOUTS}{environment}/{prompt}/{rollout}"
 
 
 def ref_of(environment: str, prompt: str) -> str:
@@ -120,18 +135,36 @@ def _read(git: Git, oid: str) -> Decision:
         raise RefusedError(f"{oid[:12]} is a {found.kind}, not a decision")
     commit = tagobject.parse_commit(found.data)
     tree = git.object(commit.tree)
-    if tree is None or not tree.data.startswith(_FILE) or len(tree.data) != len(_FILE) + len(oid) // 2:
-        raise RefusedError(f"decision {oid[:12]} holds other files than decision.json")
-    blob = git.object(tree.data[len(_FILE) :].hex())
+    files = _files(tree.data if tree else b"", len(oid) // 2)
+    if files is None:
+        raise RefusedError(f"decision {oid[:12]} holds other files than {_DECISION}, and {_PLAN} with a rollout")
+    blob = git.object(files.pop(_DECISION))
     try:
         value = canonical.loads(blob.data if blob else b"", limit=1 << 16)
-        return _parse(oid, commit, value)
+        return _parse(oid, commit, value, files)
     except InputError as error:
         raise RefusedError(f"decision {oid[:12]}: {error.message}") from error
 
 
-def _parse(oid: str, commit: tagobject.CommitObject, value: Any) -> Decision:
-    if not isinstance(value, dict) or value.keys() != _MEMBERS.keys():
+def _files(tree: bytes, size: int) -> dict[str, str] | None:
+    """Return the blobs' ids by name of a decision's tree, or None for a tree that no decision has."""
+    for names in ((_DECISION,), (_DECISION, _PLAN), (_DECISION, _EVIDENCE, _PLAN)):
+        found, rest = {}, tree
+        for name in names:
+            head = b"100644 " + name.encode() + b"\0"
+            if not rest.startswith(head):
+                break
+            found[name], rest = rest[len(head) : len(head) + size].hex(), rest[len(head) + size :]
+        if not rest and len(found) == len(names):
+            return found
+    return None
+
+
+def _parse(oid: str, commit: tagobject.CommitObject, value: Any, files: dict[str, str]) -> Decision:
+    if not isinstance(value, dict):
+        raise InputError("decision.json has missing or unknown members")
+    stepwise = value.get("v") == 2
+    if value.keys() != _MEMBERS.keys() | ({"rollout"} if stepwise else set()):
         raise InputError("decision.json has missing or unknown members")
     wrong = [name for name, kind in _MEMBERS.items() if not isinstance(value[name], kind)]
     release = value["release"]
@@ -141,14 +174,49 @@ def _parse(oid: str, commit: tagobject.CommitObject, value: Any) -> Decision:
         or not all(isinstance(x, str) for x in release.values())
     ):
         raise InputError("decision.json has a member of the wrong type")
-    if value["v"] != _FORMAT or value["action"] not in (PROMOTE, ROLLBACK):
+    if value["v"] not in (1, 2) or value["action"] not in (ramp.ACTIONS if stepwise else (PROMOTE, ROLLBACK)):
         raise InputError(f"decision.json is of another format, or {value['action']!r} is no action")
     if value["previous"] != commit.parent or (value["action"] == ROLLBACK) != (value["left"] is not None):
         raise InputError("decision.json contradicts its commit")
+    rollout = ramp.parse(value["rollout"]) if stepwise else None
+    if (_PLAN in files) != stepwise or (_EVIDENCE in files) != (rollout is not None and rollout.evidence is not None):
+        raise InputError("the files beside decision.json are not those that it names")
     return Decision(
         oid, commit, value["environment"], value["prompt"], value["action"], value["sequence"], release["tag"],
         release["object"], release["manifest"], value["left"], value["reason"], value["repository"], commit.time,
+        rollout, files,
     )  # fmt: skip
+
+
+def plan_of(git: Git, decision: Decision) -> Any:
+    """Return the plan that is frozen beside a decision of format 2.
+
+    Raises:
+        RefusedError: it is not the plan that the decision names.
+    """
+    return _attached(git, decision, _PLAN, decision.rollout.plan if decision.rollout else "")
+
+
+def evidence_of(git: Git, decision: Decision) -> Any:
+    """Return the evidence beside a decision, or None where there is none.
+
+    Raises:
+        RefusedError: it is not the evidence that the decision names.
+    """
+    named = decision.rollout.evidence if decision.rollout else None
+    return None if named is None else _attached(git, decision, _EVIDENCE, named)
+
+
+def _attached(git: Git, decision: Decision, name: str, digest: str) -> Any:
+    blob = git.object(decision.files.get(name, ""))
+    try:
+        value = canonical.loads(blob.data if blob else b"")
+        # Two spellings of one value would be two files with one digest.
+        if canonical.sha256(value) != digest or canonical.dumps(value) != (blob.data if blob else b""):
+            raise InputError(f"its {name} is not the one that it names")
+    except InputError as error:
+        raise RefusedError(f"decision {decision.oid[:12]}: {error.message}") from error
+    return value
 
 
 def write(
@@ -165,6 +233,9 @@ def write(
     reason: str,
     repository: str,
     before: Decision | None,
+    rollout: Rollout | None = None,
+    files: Mapping[str, Any] = MappingProxyType({}),
+    time: int | None = None,
 ) -> str:
     """Sign and store a decision that no ref points to yet, and return its commit id.
 
@@ -181,9 +252,12 @@ def write(
         repository: the policy's name of the repository.
         left: the tag that a rollback leaves.
         before: the newest decision so far.
+        rollout: where the rollout stands after this step; None for a decision of format 1.
+        files: JSON values beside a step: ``plan.json`` and, with evidence, ``evidence.json``.
+        time: seconds since 1970; None for the clock's.
     """
     document = {
-        "v": _FORMAT,
+        "v": 2 if rollout else 1,
         "environment": environment,
         "prompt": prompt,
         "action": action,
@@ -194,8 +268,13 @@ def write(
         "reason": reason,
         "repository": repository,
     }
-    blob = git.run("hash-object", "-w", "--stdin", stdin=canonical.dumps(document)).decode().strip()
-    tree = git.run("mktree", "-z", stdin=f"100644 blob {blob}\tdecision.json\0".encode()).decode().strip()
-    text = f"{action} {tag} in {environment}\n\n{reason}\n".encode()
-    payload = tagobject.commit_payload(git, tree, before.oid if before else None, text)
+    if rollout:
+        document["rollout"] = rollout.document()
+    rows = []
+    for name, value in sorted({_DECISION: document, **files}.items()):
+        blob = git.run("hash-object", "-w", "--stdin", stdin=canonical.dumps(value)).decode().strip()
+        rows.append(f"100644 blob {blob}\t{name}\0")
+    tree = git.run("mktree", "-z", stdin="".join(rows).encode()).decode().strip()
+    text = f"{action} {rollout.canary.tag if rollout else tag} in {environment}\n\n{reason}\n".encode()
+    payload = tagobject.commit_payload(git, tree, before.oid if before else None, text, time=time)
     return tagobject.write_commit(git, payload, sshsig.sign(payload, key, sshsig.GIT))

@@ -80,8 +80,9 @@ def tag_payload(git: Git, target: str, kind: str, name: str, message: bytes) -> 
     )  # fmt: skip
 
 
-def _identity(git: Git) -> bytes:
-    done = git.try_run("var", "GIT_COMMITTER_IDENT")
+def _identity(git: Git, time: int | None = None) -> bytes:
+    dated = {"GIT_COMMITTER_DATE": f"@{time} +0000"} if time is not None else None
+    done = git.try_run("var", "GIT_COMMITTER_IDENT", env=dated)
     if done.returncode:
         hint = "git config user.name NAME && git config user.email ADDRESS"
         raise PromptopsError("git does not know who you are", hint=hint)
@@ -150,9 +151,17 @@ def split_signature(data: bytes) -> tuple[bytes, bytes]:
     return data[:start], signature
 
 
-def commit_payload(git: Git, tree: str, parent: str | None, message: bytes) -> bytes:
-    """Return the bytes of an unsigned commit object by the configured committer, ready to be signed."""
-    who = _identity(git)
+def commit_payload(git: Git, tree: str, parent: str | None, message: bytes, *, time: int | None = None) -> bytes:
+    """Return the bytes of an unsigned commit object by the configured committer, ready to be signed.
+
+    Args:
+        git: the repository, for the committer's identity.
+        tree: id of its tree.
+        parent: id of its parent, or None.
+        message: text, ending in a newline.
+        time: seconds since 1970; None for the clock's.
+    """
+    who = _identity(git, time)
     parents = b"parent %b\n" % parent.encode() if parent else b""
     return b"tree %b\n%bauthor %b\ncommitter %b\n\n%b" % (tree.encode(), parents, who, who, message)
 
