@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import PromptopsError
 from promptops.evaluation import report
 from promptops.evaluation.arms import RecordedArm, faults, opened
-from promptops.evaluation.conversation import Conversation
+from promptops.evaluation.conversation import Conversation, together
 from promptops.evaluation.exam import TRAFFIC
 from promptops.evaluation.gate import MAX_JUDGED
 from promptops.evaluation.harness import judging
@@ -175,7 +175,7 @@ async def ask_pair(
     case = exam.case(draw)
     own = {name: helper for (suite, name), helper in helpers.items() if suite == draw.suite}
     names = sorted(arms, key=lambda name: (name != CANDIDATE) == draw.candidate_first)
-    held = await asyncio.gather(*(Conversation(arms[name], draw, case, own).hold() for name in names))
+    held = await together([Conversation(arms[name], draw, case, own).hold() for name in names])
     answers = dict(zip(names, held, strict=True))
     for name, answer in answers.items():
         rated = exam.rated(draw, arms[name].configuration.prompt.version)

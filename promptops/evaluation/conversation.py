@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from promptops.evaluation import evaluators, exam, sampling
 from promptops.evaluation.transcript import Exchange, Transcript
 from promptops.inference.reply import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 
     from promptops.evaluation.arms import Arm
     from promptops.evaluation.case import Case, Simulation, Turn, View
     from promptops.evaluation.sampling import Draw
     from promptops.inference.reply import Reply
 
+_T = TypeVar("_T")
 # What the model that plays the user says when it has what it wants.
 _DONE = "[END]"
 _PLAYED = (
@@ -25,6 +26,11 @@ _PLAYED = (
     "Who you are: {persona}\nWhat you want: {goal}\n"
     f"When you have it, or there is nothing left to say, write {_DONE} and nothing else."
 )
+
+
+async def together(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Return what all of them return, in order; one that is alone needs no task of its own."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
 class Helper(Protocol):
@@ -60,7 +66,7 @@ class Conversation:
             InputError: the case does not fit the prompt's variables.
         """
         views = self.case.views
-        sessions = await asyncio.gather(*(self._session(name, view) for name, view in views.items()))
+        sessions = await together([self._session(name, view) for name, view in views.items()])
         found = {}
         for name, session in zip(views, sessions, strict=True):
             if isinstance(session, Failure):

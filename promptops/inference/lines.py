@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _BLOCK = 1 << 16
+_ENCODED = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def whole(content: bytes) -> list[bytes]:
@@ -70,14 +71,13 @@ class LineFile:
         Raises:
             PromptopsError: it could not be written; what was written before is whole.
         """
-        line = json.dumps(value, separators=(",", ":")).encode() + b"\n"
-        end = os.fstat(self.handle).st_size
+        line = f"{_ENCODED(value)}\n".encode()
         try:
             written = os.write(self.handle, line)
         except OSError as error:
             raise self._unwritable(error.strerror) from error
         if written != len(line):
-            os.ftruncate(self.handle, end)
+            os.ftruncate(self.handle, os.fstat(self.handle).st_size - written)
             raise self._unwritable("no space left on device")
 
     def close(self) -> None:
