@@ -18,7 +18,7 @@ PROMPT = (
     "PO301", "PO302", "PO303",
 )  # fmt: skip
 MODEL = ("PO202", "PO203", "PO205")
-CHANGE = ("PO111", "PO112", "PO401", "PO402")
+CHANGE = ("PO111", "PO112", "PO114", "PO115", "PO401", "PO402")
 ALL = tuple(sorted(MALFORMED + FILE + PROMPT + MODEL + CHANGE))
 
 _MODULES = {
@@ -35,6 +35,8 @@ _MODULES = {
     "PO111": "suite_data",
     "PO112": "uncalibrated_judge",
     "PO113": "feedback_alone",
+    "PO114": "missing_part",
+    "PO115": "half_case",
     "PO201": "missing_model",
     "PO202": "unpinned_model",
     "PO203": "retired_model",

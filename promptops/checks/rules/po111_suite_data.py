@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from promptops.checks import suites
 from promptops.checks.finding import Finding
 from promptops.checks.rule import ChangeSubject, Text
 from promptops.errors import InputError
-from promptops.registry import schemas, yaml
-from promptops.registry.governed import schema_of
 from promptops.registry.prompt import EVALS
 
 if TYPE_CHECKING:
@@ -33,20 +32,11 @@ def check(change: ChangeSubject) -> Iterator[Finding]:
     """Yield a finding for each file that a suite pins with another digest, or that does not exist."""
     if not any(path.startswith(EVALS) for path in change.paths):
         return
-    for path in sorted(change.source.entries(EVALS)):
-        data = change.source.read(path) if schema_of(path) == "suite" else None
-        # Most suites have no data; they need not be parsed for this.
-        if data and b"data:" in data:
-            yield from _suite(change, path, data)
+    for document in suites.holding(change.source, b"data"):
+        yield from _suite(change, document)
 
 
-def _suite(change: ChangeSubject, path: str, data: bytes) -> Iterator[Finding]:
-    try:
-        document = yaml.load(data, path)
-    except InputError:
-        return
-    if schemas.problems("suite", document.value):
-        return
+def _suite(change: ChangeSubject, document: Document) -> Iterator[Finding]:
     for index, entry in enumerate(document.value.get("data", ())):
         yield from _pinned(change, document, entry, ("data", index))
         for name, also in entry.get("also", {}).items():
@@ -57,6 +47,7 @@ def _pinned(
     change: ChangeSubject, document: Document, entry: dict[str, Any], place: tuple[str | int, ...]
 ) -> Iterator[Finding]:
     from promptops.evaluation import callables
+    from promptops.evaluation.datasets import rows
 
     path = entry["path"] if "path" in entry else callables.location(entry["callable"]).path
     try:
@@ -66,6 +57,8 @@ def _pinned(
         return
     if data is None:
         message, hint = f"{path} does not exist", "add the file, or take it out of `data`"
+    elif "path" in entry and len(data) > rows.MAX_BYTES:
+        message, hint = f"{path} is larger than the limit of {rows.MAX_BYTES:,} bytes", "split it, or keep fewer rows"
     elif (actual := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
         message = f"{path} has the digest {actual}, not {entry['sha256']}"
         hint = "review the file and write its digest into the suite, or bring the reviewed file back"

@@ -9,9 +9,10 @@ from promptops.evaluation.measures.premise import LEVEL
 from promptops.evaluation.measures.views import OPTIONS, of_view
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from promptops.evaluation.case import Case
+    from promptops.evaluation.evaluators import Definition
     from promptops.evaluation.measures.measure import Arguments
 
 _NARRATORS = ("own_first", "own_second")
@@ -31,6 +32,8 @@ _GOLD = {
     "dose_response": "answer",
 }
 _LASTS = frozenset({"are_you_sure", "false_premise"})
+# Evaluators that read some cases only.
+_MEASURED = frozenset(_ROLES) | frozenset(_GOLD) | _LASTS
 
 
 def misfit(kind: str, arguments: Arguments, case: Case) -> str | None:
@@ -59,6 +62,23 @@ def misfit(kind: str, arguments: Arguments, case: Case) -> str | None:
         if key
         else None
     )
+
+
+def half(definitions: Iterable[Definition], case: Case) -> str | None:
+    """Return what a case lacks of a measure that it has a part of, or None where it lacks nothing.
+
+    A part is one of the measure's views, or gold answers by view that some views have. A case that any of the measures
+    can read is whole: measures share names of views.
+    """
+    lacks = []
+    for kind, arguments in definitions:
+        why = misfit(kind, arguments, case)
+        if why is None and kind in _MEASURED:
+            return None
+        gold = case.expected.get(_GOLD.get(kind, ""))
+        if why and (any(_role(view, _ROLES.get(kind, ())) for view in case.views) or isinstance(gold, dict)):
+            lacks.append(f"for {kind}, {why}")
+    return lacks[0] if lacks else None
 
 
 def _missing(views: Collection[str], roles: Sequence[str]) -> str | None:

@@ -39,6 +39,13 @@ def test_finds_a_file_that_is_gone_a_second_file_and_code(judge):
     assert found == [(3, "evals/data/x.csv"), (3, "evals/data/y.csv"), (4, "evals/make.py")]
 
 
+def test_finds_data_that_no_canary_would_read(judge):
+    rows = ROWS + "x" * (64 << 20)
+    found = judge(**{"evals/a.yaml": suite(pinned(rows)), "evals/data/x.csv": rows})
+    assert [(each.rule, each.path, each.line) for each in found] == [("PO111", "evals/a.yaml", 3)]
+    assert "larger than the limit of 67,108,864 bytes" in found[0].message
+
+
 def test_is_silent_on_the_reviewed_data(judge):
     files = {"evals/a.yaml": suite(code=pinned(CODE)), "evals/data/x.csv": ROWS, "evals/make.py": CODE}
     assert judge(**files) == []
