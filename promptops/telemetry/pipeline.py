@@ -1,0 +1,211 @@
+"""One expression for all metrics of a rollout: events in, sums per metric, closed day, stage and arm out.
+
+The same expression runs on every engine, so it keeps to what all of them compute alike: integers for counts and days,
+float64 from before the first division, no hashing, no medians, and an order wherever order matters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from promptops.registry import canonical
+from promptops.telemetry.metrics import DAY_MS, EXPOSURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import ibis.expr.types as ir
+
+    from promptops.telemetry.metrics import Metric
+
+# Raised whenever the same events and metrics would give other numbers.
+VERSION = 1
+COLUMNS = {
+    "v": "int64",
+    "type": "string",
+    "event_id": "string",
+    "ts": "int64",
+    "env": "string",
+    "prompt": "string",
+    "rollout": "string",
+    "stage": "int64",
+    "arm": "string",
+    "slot": "int64",
+    "reason": "string",
+    "shadow": "boolean",
+    "unit": "string",
+    "session": "string",
+    "name": "string",
+    "value": "float64",
+    "missing": "string",
+}
+SUMS = ("s", "ss", "d", "dd", "sd", "x", "xx", "sx")
+SLOTS = 2**32
+# A first exposure and its stage travel as one integer, below 2^53 until the year 2255, so that min() takes both.
+_STAGES = 1000
+_NEVER = 2**53 - 1
+# Squares of larger values would not add up alike on all engines.
+LARGEST = 1e12
+
+
+class Window(NamedTuple):
+    """Which events a look takes.
+
+    Attributes:
+        rollout: id of the rollout.
+        prompt, env: what it rolls out, and where.
+        watermark: events up to here count, and days that ended before it; milliseconds since 1970 UTC.
+        holdback: once the hold-back began: (when, milliseconds; weight of the baseline arm since). Units that the
+            baseline lost then have no outcome of one arm alone, and do not count unless they had matured.
+    """
+
+    rollout: str
+    prompt: str
+    env: str
+    watermark: int
+    holdback: tuple[int, int] | None = None
+
+    @property
+    def closed(self) -> int:
+        """The first day that is not over, since 1970."""
+        return self.watermark // DAY_MS
+
+
+def digest(metrics: Sequence[Metric]) -> str:
+    """Return ``sha256:<hex>`` of what is computed: the version of this module and the metrics."""
+    return canonical.sha256({"pipeline": VERSION, "metrics": [metric.document() for metric in metrics]})
+
+
+def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> ir.Table:
+    """Return the expression whose rows `promptops.telemetry.collecting` reads.
+
+    Args:
+        events: a table with `COLUMNS`; other columns are left alone.
+        metrics: by their order, which names their rows ``m0``, ``m1`` and so on.
+        window: which events count.
+    """
+    import ibis
+
+    from promptops.telemetry import reductions
+
+    events = events.select(**{name: events[name].cast(kind) for name, kind in COLUMNS.items()})
+    known = (events.v == 1) & events.type.isin(["exposure", "outcome", "opportunity"]) & events.event_id.notnull()
+    scope = events.filter(known & events.ts.notnull() & (events.env == window.env) & (events.prompt == window.prompt))
+    seen = _seen(scope.filter(scope.ts <= window.watermark), metrics)
+    spells = _spells(scope, window)
+    units = _units(spells)
+    parts = [
+        *_quality(events, known, scope, seen, spells, window),
+        _exposed(units, spells, window),
+        *reductions.metric_parts(seen, units, metrics, window),
+    ]
+    return ibis.union(*parts)
+
+
+def row(table: ir.Table, part: str, **columns: Any) -> ir.Table:
+    """Return ``table`` in the columns that all parts of the result have."""
+    import ibis
+
+    whole = {name: columns.get(name, ibis.literal(0)).cast("int64") for name in ("day", "stage", "n", "e")}
+    real = {name: columns.get(name, ibis.literal(0.0)).cast("float64") for name in SUMS}
+    arm = columns.get("arm", ibis.literal("")).cast("string")
+    return table.select(part=ibis.literal(part), arm=arm, **whole, **real)
+
+
+def whole_days(milliseconds: Any) -> Any:
+    """Return the number of whole days in a column of non-negative milliseconds; exact, as only multiples are divided."""
+    return ((milliseconds - milliseconds % DAY_MS) // DAY_MS).cast("int64")
+
+
+def _seen(scope: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
+    """Each event once. Copies that differ are told by `promptops telemetry check`; here the least of each member counts."""
+    import ibis
+
+    names = {name for metric in metrics for name in (metric.event, metric.covariate) if name and name != EXPOSURE}
+    asked = {metric.event for metric in metrics if metric.over == "opportunity"}
+    outcome = (scope.type == "outcome") & scope.name.isin(sorted(names | {""}))
+    opportunity = (scope.type == "opportunity") & scope.name.isin(sorted(asked | {""}))
+    used = scope.filter(scope.unit.notnull() & ((scope.type == "exposure") | outcome | opportunity))
+    value = ibis.ifelse(used.value.abs() <= LARGEST, used.value, ibis.null("float64"))
+    return used.group_by("event_id").aggregate(
+        type=used.type.min(),
+        unit=used.unit.min(),
+        session=used.session.min(),
+        name=used.name.min(),
+        ts=used.ts.min(),
+        value=value.min(),
+        gone=used.missing.min(),
+        copies=used.count(),
+    )
+
+
+def _spells(scope: ir.Table, window: Window) -> ir.Table:
+    """Per unit: its first exposure to each arm (with its stage), and whether it saw both arms within one stage."""
+    import ibis
+
+    shown = scope.filter(
+        (scope.type == "exposure") & (scope.rollout == window.rollout) & (scope.ts <= window.watermark),
+        scope.unit.notnull() & scope.reason.isin(["SPLIT", "STICKY"]) & ~scope.shadow.fill_null(False),
+    )
+    shown = shown.mutate(stage=shown.stage.fill_null(0).clip(0, _STAGES - 1))
+    arms = ("canary", "baseline", "stable")
+    by_stage = shown.group_by("unit", "stage").aggregate(
+        slot=shown.slot.min(), **{arm: shown.ts.min(where=shown.arm == arm) for arm in arms}
+    )
+    both = ibis.ifelse(by_stage.canary.notnull() & by_stage.baseline.notnull(), 1, 0)
+    spells = by_stage.group_by("unit").aggregate(
+        slot=by_stage.slot.min(),
+        crossed=both.max(),
+        **{arm: (by_stage[arm] * _STAGES + by_stage.stage).min() for arm in arms},
+    )
+    return spells.mutate(**{arm: spells[arm].fill_null(_NEVER) for arm in arms})
+
+
+def _when(key: Any) -> Any:
+    return ((key - key % _STAGES) // _STAGES).cast("int64")
+
+
+def _units(spells: ir.Table) -> ir.Table:
+    """The units that metrics count: arm, stage and time of the first exposure to canary or baseline."""
+    import ibis
+
+    kept = spells.filter((spells.crossed == 0) & ((spells.canary < _NEVER) | (spells.baseline < _NEVER)))
+    key = ibis.ifelse(kept.canary < kept.baseline, kept.canary, kept.baseline)
+    arm = ibis.ifelse(kept.canary < kept.baseline, "canary", "baseline")
+    return kept.select("unit", "slot", arm=arm, t0=_when(key), stage=(key % _STAGES).cast("int64"))
+
+
+def _exposed(units: ir.Table, spells: ir.Table, window: Window) -> ir.Table:
+    import ibis
+
+    stable = spells.filter(spells.stable < _NEVER)
+    first = units.select("arm", "stage", day=whole_days(units.t0)).union(
+        stable.select(
+            arm=ibis.literal("stable"),
+            stage=(stable.stable % _STAGES).cast("int64"),
+            day=whole_days(_when(stable.stable)),
+        )
+    )
+    first = first.filter(first.day < window.closed)
+    counted = first.group_by("day", "stage", "arm").aggregate(n=first.count())
+    return row(counted, "exposed", day=counted.day, stage=counted.stage, arm=counted.arm, n=counted.n)
+
+
+def _quality(
+    events: ir.Table, known: Any, scope: ir.Table, seen: ir.Table, spells: ir.Table, window: Window
+) -> list[ir.Table]:
+    import ibis
+
+    alone = seen.group_by("unit").aggregate(
+        shown=ibis.ifelse(seen.type == "exposure", 1, 0).max(), outcomes=ibis.ifelse(seen.type == "outcome", 1, 0).sum()
+    )
+    counts = {
+        "rows": scope.aggregate(n=scope.count()),
+        "skewed": scope.aggregate(n=scope.count(where=scope.ts > window.watermark + DAY_MS)),
+        "latest": scope.aggregate(n=scope.ts.max(where=scope.ts <= window.watermark)),
+        "invalid": events.aggregate(n=events.count(where=~(known & events.ts.notnull()).fill_null(False))),
+        "duplicates": seen.aggregate(n=(seen.copies - 1).sum()),
+        "orphans": alone.aggregate(n=alone.outcomes.sum(where=alone.shown == 0)),
+        "crossovers": spells.aggregate(n=spells.crossed.sum()),
+    }
+    return [row(counted, f"quality {name}", n=counted.n.fill_null(0)) for name, counted in counts.items()]

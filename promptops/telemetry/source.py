@@ -1,0 +1,230 @@
+"""Where events are: files that DuckDB reads, or a table of the user's own engine behind a connection URL."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from promptops.errors import PromptopsError, UsageError
+from promptops.telemetry.pipeline import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import ibis.expr.types as ir
+
+    Build = Callable[[ir.Table], ir.Table]
+
+TABLE = "events"
+_ANALYTICS = "pip install 'promptops-git[analytics]'"
+_SCALE = "pip install 'promptops-git[scale]' 'ibis-framework[ENGINE]'"
+_SQL_TYPES = {"int64": "BIGINT", "string": "VARCHAR", "float64": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+class Source(Protocol):
+    """A table of events on some engine.
+
+    Attributes:
+        engine: its name and version.
+    """
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the engine."""
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        """Run the expression that ``build`` makes of the table of events.
+
+        Raises:
+            PromptopsError: the engine cannot be reached, or fails.
+        """
+
+
+def open_source(spec: str | Sequence[str]) -> Source:
+    """Return the events at ``spec``.
+
+    Args:
+        spec: paths or patterns of JSON Lines (``.jsonl``, ``.ndjson``, ``.json``, also with ``.gz`` or ``.zst``) or
+            Parquet files, or a folder of them; or one connection URL such as ``postgres://user@host/database#table``,
+            of any engine that Ibis knows. The table is ``events`` unless the URL's fragment names another, which may
+            name a schema too: ``#schema.table``.
+
+    Raises:
+        UsageError: nothing is there.
+        PromptopsError: an extra is missing.
+    """
+    specs = [spec] if isinstance(spec, str) else list(spec)
+    if len(specs) == 1 and "://" in specs[0]:
+        return Engine(specs[0])
+    return Files(specs)
+
+
+class Files:
+    """JSON Lines or Parquet files, read by DuckDB in this process.
+
+    DuckDB runs SQL that Ibis makes of the expression; of Ibis only its compiler is needed, neither pandas nor pyarrow.
+    Memory is bounded: what does not fit is kept in a temporary folder.
+    """
+
+    def __init__(self, specs: Sequence[str], *, memory_limit: str | None = None) -> None:
+        self.paths = list(_found(specs))
+        self._memory_limit = memory_limit
+        kinds = {_kind(path) for path in self.paths}
+        if len(kinds) > 1:
+            raise UsageError("JSON Lines and Parquet files together", hint="give files of one kind")
+        self._kind = kinds.pop()
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the engine."""
+        return f"duckdb {_duckdb().__version__}"
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        """See `Source.rows`."""
+        import tempfile
+
+        duckdb = _duckdb()
+        sql = _sql(build)
+        with tempfile.TemporaryDirectory(prefix="promptops-") as scratch:
+            try:
+                with duckdb.connect(config=self._config(scratch)) as connection:
+                    connection.execute(self._define())
+                    answer = connection.execute(sql)
+                    names = [column[0] for column in answer.description]
+                    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            except duckdb.Error as error:
+                # Its messages quote the query, which is ours, and files, which are named by the user.
+                first = str(error).partition("\n")[0]
+                raise PromptopsError(f"DuckDB could not read the events: {first}", path=self.paths[0]) from error
+
+    def _config(self, scratch: str) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "temp_directory": scratch,
+            "preserve_insertion_order": False,
+            # Nothing is to be fetched on behalf of a path.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        return {**config, "memory_limit": self._memory_limit} if self._memory_limit else config
+
+    def _define(self) -> str:
+        files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
+        if self._kind == "parquet":
+            return f"CREATE TEMP VIEW {TABLE} AS SELECT * FROM read_parquet({files}, union_by_name = true)"
+        columns = ", ".join(f"{_quoted(name)}: {_quoted(_SQL_TYPES[kind])}" for name, kind in COLUMNS.items())
+        # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
+        return (
+            f"CREATE TEMP TABLE {TABLE} AS SELECT * FROM read_json({files}, format = 'newline_delimited',"  # noqa: S608
+            f" columns = {{{columns}}}, ignore_errors = true)"
+        )
+
+
+class Engine:
+    """A table of the user's engine, reached through Ibis."""
+
+    def __init__(self, url: str) -> None:
+        self._url, _, table = url.partition("#")
+        self._table = table or TABLE
+        self._backend: Any = None
+
+    @classmethod
+    def of(cls, backend: Any, table: str = TABLE) -> Self:
+        """Return the table of a connection that the caller made with Ibis, such as one to a Spark session."""
+        engine = cls(f"{backend.name}://#{table}")
+        engine._backend = backend
+        return engine
+
+    @property
+    def engine(self) -> str:
+        """Name and version of the engine."""
+        try:
+            backend = self._connection()
+            return f"{backend.name} {str(backend.version).partition(' ')[0]}"
+        except Exception as error:  # noqa: BLE001  every driver has its own errors
+            self._fail(error)
+
+    def rows(self, build: Build) -> list[dict[str, Any]]:
+        """See `Source.rows`."""
+        try:
+            backend = self._connection()
+            schema, _, name = self._table.rpartition(".")
+            table = backend.table(name, database=schema or None)
+            answer: list[dict[str, Any]] = backend.to_pyarrow(build(table)).to_pylist()
+            return answer
+        except Exception as error:  # noqa: BLE001  every driver has its own errors
+            self._fail(error)
+
+    def _connection(self) -> Any:
+        if self._backend is None:
+            import ibis
+
+            self._backend = ibis.connect(self._url)
+        return self._backend
+
+    def _fail(self, error: Exception) -> NoReturn:
+        name = urlsplit(self._url).scheme
+        if isinstance(error, PromptopsError):
+            raise error
+        if isinstance(error, ImportError):
+            raise PromptopsError(f"reading from {name} needs {error.name}", hint=_SCALE) from None
+        first = str(error).strip().partition("\n")[0][:300] or type(error).__name__
+        for secret in _secrets(self._url):
+            first = first.replace(secret, "***")
+        # Without the cause: its own message and arguments may hold the URL.
+        raise PromptopsError(
+            f"{name} could not read the events: {first}", hint="is it up, and its URL right?"
+        ) from None
+
+
+def _secrets(url: str) -> list[str]:
+    """Return what of a URL is nobody's business: its password, and all that its query sets; longest first."""
+    parts = urlsplit(url)
+    found = {url, parts.query, *(value for _, value in parse_qsl(parts.query))}
+    if parts.password:
+        found |= {parts.password, unquote(parts.password)}
+    return sorted(filter(None, found), key=len, reverse=True)
+
+
+def _sql(build: Build) -> str:
+    try:
+        import ibis
+    except ImportError as error:
+        raise PromptopsError(f"telemetry needs {error.name}", hint=_ANALYTICS) from error
+    return str(ibis.to_sql(build(ibis.table(COLUMNS, name=TABLE)), dialect="duckdb"))
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise PromptopsError("telemetry needs duckdb", hint=_ANALYTICS) from error
+    return duckdb
+
+
+def _found(specs: Sequence[str]) -> Iterator[str]:
+    for spec in specs:
+        if os.path.isdir(spec):
+            found = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+        else:
+            found = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        if not found:
+            raise UsageError(
+                f"there are no events at {spec}", hint="PROMPTOPS_EVENTS is the folder that applications fill"
+            )
+        yield from found
+
+
+def _kind(path: str, *, strict: bool = True) -> str:
+    if path.endswith((".parquet", ".pq")):
+        return "parquet"
+    if path.removesuffix(".gz").removesuffix(".zst").endswith((".jsonl", ".ndjson", ".json")):
+        return "json"
+    if strict:
+        raise UsageError("neither .jsonl nor .parquet", path=path)
+    return ""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
