@@ -25,7 +25,7 @@ When several apply, 3 wins over 1, 1 over 4, 4 over 0."""
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Set a repository up."),
     "doctor": ("doctor", "Say what is missing or was left by a killed run, and mend it."),
-    "new": ("new", "Write a new prompt, model or suite file."),
+    "new": ("new", "Write a new prompt, model, suite or rollout plan."),
     "list": ("list", "List prompts with version, digest and release state."),
     "show": ("show", "Show a prompt, at any revision, or a release."),
     "render": ("render", "Render a prompt into the request that is sent."),
@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Compare two versions of a prompt."),
     "blame": ("blame", "Show what was live at a time."),
     "snapshot": ("snapshot", "Write what an environment serves into one file."),
+    "rollout": ("rollout", "Bring a release to users in steps, and back when the evidence says so."),
     "promote": ("promote", "Make a release live in an environment in one step."),
     "rollback": ("rollback", "Point an environment at an earlier release."),
     "withdraw": ("withdraw", "Take a release back for good."),

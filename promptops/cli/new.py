@@ -5,13 +5,15 @@ from __future__ import annotations
 import click
 
 from promptops.registry import scaffold
+from promptops.registry.governed import PROJECT
+from promptops.registry.project import parse_project
 from promptops.repo.git import Git
 from promptops.repo.source import WorktreeSource
 
 
 @click.group()
 def command() -> None:
-    """Write a new prompt, model or suite file; nothing is overwritten."""
+    """Write a new prompt, model, suite or rollout plan; nothing is overwritten."""
 
 
 @command.command(epilog="\b\nExample:\n  promptops new prompt support/reply --model local")
@@ -44,6 +46,17 @@ def suite(name: str, template: str) -> None:
     """
     with Git() as git:
         _write(git.root, scaffold.new_suite(name, template))
+
+
+@command.command(epilog="\b\nExample:\n  promptops new rollout support/reply --env staging")
+@click.argument("prompt")
+@click.option("--env", "environment", metavar="ENV", default="prod", show_default=True, help="Environment it is for.")
+def rollout(prompt: str, environment: str) -> None:
+    """Write a first draft of the plan by which releases of PROMPT reach users (docs/plans.md)."""
+    with Git() as git:
+        project = parse_project(PROJECT, WorktreeSource(git.root).read(PROJECT))
+        project.environment(environment)
+        _write(git.root, scaffold.new_rollout(prompt, environment))
 
 
 def _write(root: str, file: scaffold.NewFile) -> None:

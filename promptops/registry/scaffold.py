@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptops import atomic
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
+from promptops.registry.governed import ROLLOUTS
 from promptops.registry.prompt import EVALS, MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
 
 if TYPE_CHECKING:
@@ -151,6 +152,19 @@ def new_suite(name: str, template: str) -> NewFile:
     if template not in SUITES:
         raise UsageError(f"no suite {template} ships", hint=f"one of: {', '.join(SUITES)}")
     return NewFile(f"{EVALS}{name}.yaml", data.read("templates", SUITES[template], f"{template}.yaml"))
+
+
+def new_rollout(name: str, environment: str = "prod") -> NewFile:
+    """Return a first draft of the plan of the prompt ``name``.
+
+    Raises:
+        UsageError: no prompt can have that name.
+    """
+    if not is_name(name):
+        raise UsageError(
+            f"{name!r} is not a prompt name", hint="lower case letters, digits, - and /; for example support/reply"
+        )
+    return NewFile(f"{ROLLOUTS}{name}.yaml", _filled("new.yaml", "rollouts", prompt=name, environment=environment))
 
 
 def _filled(template: str, folder: str, **values: str) -> bytes:

@@ -1,0 +1,48 @@
+"""``promptops rollout``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# Subcommand -> module in promptops.cli, in the order in which they are used.
+_COMMANDS = {
+    "simulate": "rollout_simulate",
+}
+
+
+class _Group(click.Group):
+    """A group that imports a subcommand's module only when it runs."""
+
+    @property
+    def commands(self) -> dict[str, click.Command]:
+        """All subcommands by name, imported."""
+        return {name: _load(name) for name in _COMMANDS}
+
+    @commands.setter
+    def commands(self, value: object) -> None:
+        """Take no others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which they are used."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one subcommand."""
+        del ctx
+        return _load(cmd_name) if cmd_name in _COMMANDS else None
+
+
+def _load(name: str) -> click.Command:
+    command: click.Command = import_module(f"promptops.cli.{_COMMANDS[name]}").command
+    return command
+
+
+@click.command(cls=_Group, no_args_is_help=True)
+def command() -> None:
+    """Bring a release to users in steps, and back when the evidence says so.
+
+    A plan (rollouts/PROMPT.yaml, docs/plans.md) says in which steps, and what has to be shown before each.
+    """

@@ -1,0 +1,1 @@
+"""Progressive delivery: plans, the rules that read evidence, and what a plan can be expected to do."""
