@@ -47,6 +47,19 @@ def test_published_numbers():
     assert lower(effect, 0.05, 10_000) == pytest.approx(-0.0277909424, abs=1e-10)
 
 
+def test_bounds_are_those_of_growthbook():
+    # Published expectations of its statistics package for these sums: one-sided absolute at its default aim of 5,000
+    # units, and two-sided relative (delta method) at an aim of 1,000.
+    old, new = Moments(3000, 1396.87, 52377.9767), Moments(3461, 2422.7, 134698.29)
+    effect = difference(new, old)
+    assert effect.estimate == pytest.approx(0.23437666666666668, rel=1e-12)
+    assert effect.error == pytest.approx(0.12983081254184736, rel=1e-12)
+    assert lower(effect, 0.05, 5000) == pytest.approx(-0.12656844172804982, rel=1e-9)
+    assert upper(effect, 0.05, 5000) == pytest.approx(0.5953217750613832, rel=1e-9)
+    relative = Effect(0.5033610858562358, 0.3334122146400735, effect.n)
+    assert interval(relative, 0.05, 1000) == pytest.approx((-0.55844, 1.56516), abs=5e-6)
+
+
 @given(values, values)
 def test_a_difference_is_that_of_welch(left, right):
     effect = difference(moments(left), moments(right))
