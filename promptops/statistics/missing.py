@@ -54,7 +54,7 @@ def trimmed(canary: Feedback, baseline: Feedback) -> Interval:
 def _trim(arm: Feedback, kept: float) -> Interval:
     """Return the positive rate of a share of an arm's answers: worst and best."""
     rate = arm.positive / arm.answers
-    return Interval(max(0.0, (rate - (1 - kept)) / kept), min(1.0, rate / kept))
+    return Interval(max(0.0, min(1.0, (rate - (1 - kept)) / kept)), min(1.0, rate / kept))
 
 
 def _open(arm: Feedback) -> Interval:
