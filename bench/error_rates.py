@@ -1,6 +1,6 @@
 """How often the sequential procedures err, cover and detect: simulated rollouts, through the functions that decide.
 
-    python bench/error_rates.py [--runs 1000] [--seed 1]
+    python bench/error_rates.py [--runs 4000] [--seed 1] [--part NAME]
 
 A row is one procedure under one truth. Rates that promise an error probability must stay below it but for the spread of
 the simulation (three standard errors); rates of detection and the peeked z test, which shows why all of this is needed,
@@ -57,7 +57,7 @@ class Report:
         self._row(title, f"{rate:7.2%}", f">= {bar:.0%}", held=rate >= bar)
 
     def within(self, title: str, value: float, low: float, high: float) -> None:
-        """A number beside the one that was published."""
+        """A number in the range that was seen before."""
         self._row(title, f"{value:7.2f}", f"{low:g} to {high:g}", held=low <= value <= high)
 
     def _row(self, title: str, value: str, bar: str, *, held: bool) -> None:
@@ -80,6 +80,10 @@ class Rates:
                 arms = [Moments(int(n), float(k), float(k)) for k in (hits, others)]
                 found.append(asymptotic.difference(*arms, span=span))
         return found
+
+
+def costly(runs: int) -> int:
+    return max(100, runs * 2 // 5)
 
 
 def hourly(days: int) -> np.ndarray:
@@ -108,7 +112,7 @@ def margins(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Proof of non-inferiority, one look a day for 28 days")
     days = np.full(28, DAILY)
     for base, margin, span in ((0.1, 0.02, 0.0), (0.4, 0.03, 0.0), (0.01, 0.01, 1.0), (0.001, 0.004, 1.0)):
-        aim = round(2 * 3000)
+        aim = 6000
         for extra, power in ((margin, False), (0.0, True)):
             arms = Rates(rng, (base + extra, base), days, runs)
             proofs = [
@@ -130,14 +134,14 @@ def margins(report: Report, rng: np.random.Generator, runs: int) -> None:
 
 
 def detection(report: Report, rng: np.random.Generator, runs: int) -> None:
-    print("Days to detect harm, looks at every hour, median (published: 3.3, 11.1, 2.2, 6.1)")
+    print("Days to detect harm, looks at every hour, median")
     for base, harmed, low, high in (
         (0.1, 0.12, 2.6, 4.0),
         (0.1, 0.11, 9.0, 13.5),
         (0.01, 0.02, 1.6, 2.8),
         (0.3, 0.28, 5.0, 8.0),
     ):
-        arms = Rates(rng, (harmed, base), hourly(45), max(100, runs // 5))
+        arms = Rates(rng, (harmed, base), hourly(45), costly(runs))
         first = int(np.argmax(arms.n >= BURN_IN))
         found = []
         for run in range(len(arms.canary)):
@@ -184,7 +188,7 @@ def joints(values: np.ndarray, others: np.ndarray) -> list[list[Joint]]:
 def diverging(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Divergence of a proxy (60 %) from three guardrails (10, 30, 2 %), 80 looks to 20,000 users an arm")
     bases, each = (0.6, 0.1, 0.3, 0.02), np.full(80, 250)
-    runs = max(100, runs // 5)
+    runs = costly(runs)
     for title, proxy, harm in (
         ("neither", 0, 0),
         ("proxy +3 pp only", 0.03, 0),
@@ -223,10 +227,10 @@ def ratios(report: Report, rng: np.random.Generator, runs: int) -> None:
                 for row in canary
             ),
         )
-    canary = rng.binomial(600, 0.6, runs)
+    canary = rng.binomial(700, 0.6, runs)
     report.least(
-        "60 instead of 50 %: found at alpha 0.1 % in 600 units",
-        (srm.e_value([int(k), 600 - int(k)], [1, 1]) >= 1000 for k in canary),
+        "60 instead of 50 %: found at alpha 0.1 % in 700 units",
+        (srm.e_value([int(k), 700 - int(k)], [1, 1]) >= 1000 for k in canary),
         0.8,
     )
 
@@ -276,7 +280,7 @@ def exact(
 
 def bounded(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Bounded means, looks after 10, 30, 80 and 200 observations")
-    runs = max(100, runs // 5)
+    runs = costly(runs)
     for title, draw, truth in (
         ("uniform", lambda: rng.random(200), 0.5),
         ("rare events, 5 %", lambda: (rng.random(200) < 0.05).astype(float), 0.05),
@@ -294,7 +298,7 @@ def bounded(report: Report, rng: np.random.Generator, runs: int) -> None:
 
 def shadow(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Shadow: 150 pairs of replies that vary more between requests (sd 3) than within (sd 1)")
-    runs = max(100, runs // 5)
+    runs = costly(runs)
     for shift, bar in ((0.0, None), (0.6, 0.8)):
         tests, bets = [], []
         for seed in range(runs):
@@ -315,7 +319,7 @@ def shadow(report: Report, rng: np.random.Generator, runs: int) -> None:
 
 def leaving(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Survival: 150 users an arm, looks at 15 times")
-    runs = max(100, runs // 5)
+    runs = costly(runs)
     for ratio in (1.0, 1.6):
         safe, looked = [], []
         for _ in range(runs):
@@ -348,7 +352,7 @@ PARTS = (peeking, margins, detection, adjusted, diverging, ratios, proportions, 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000, help="simulated rollouts; costly parts take a fifth")
+    parser.add_argument("--runs", type=int, default=4000, help="simulated rollouts; costly parts take two fifths")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=[part.__name__ for part in PARTS], help="only this one")
     options = parser.parse_args()
