@@ -20,6 +20,7 @@ BENCHES = {
     "eval_runner": "runs of suites at 64 requests in flight, single questions and sessions, from 100 to 100,000 cases",
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
+    "error_rates": "how often the sequential procedures err, cover and detect, in simulated rollouts",
     "backtest": "the gate on recorded replies of real models, beside a paired bootstrap",
 }
 
