@@ -3,6 +3,7 @@
 Needs the standard library and Jinja2 only; no git, no network.
 """
 
-from promptops.runtime.snapshot import Resolved, Snapshot, load
+from promptops.runtime.resolved import Resolved
+from promptops.runtime.snapshot import Snapshot, load, opened
 
-__all__ = ["Resolved", "Snapshot", "load"]
+__all__ = ["Resolved", "Snapshot", "load", "opened"]
