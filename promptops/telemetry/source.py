@@ -112,11 +112,11 @@ class Files:
     def _define(self) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
-            return f"CREATE TEMP VIEW {TABLE} AS SELECT * FROM read_parquet({files}, union_by_name = true)"
+            return f"CREATE TEMP VIEW {TABLE} AS FROM read_parquet({files}, union_by_name = true)"
         columns = ", ".join(f"{_quoted(name)}: {_quoted(_SQL_TYPES[kind])}" for name, kind in COLUMNS.items())
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
-            f"CREATE TEMP TABLE {TABLE} AS SELECT * FROM read_json({files}, format = 'newline_delimited',"  # noqa: S608
+            f"CREATE TEMP TABLE {TABLE} AS FROM read_json({files}, format = 'newline_delimited',"
             f" columns = {{{columns}}}, ignore_errors = true)"
         )
 
@@ -173,9 +173,7 @@ class Engine:
         for secret in _secrets(self._url):
             first = first.replace(secret, "***")
         # Without the cause: its own message and arguments may hold the URL.
-        raise PromptopsError(
-            f"{name} could not read the events: {first}", hint="is it up, and its URL right?"
-        ) from None
+        raise PromptopsError(f"{name} could not read the events: {first}", hint="is the URL right?") from None
 
 
 def _secrets(url: str) -> list[str]:
@@ -210,9 +208,7 @@ def _found(specs: Sequence[str]) -> Iterator[str]:
         else:
             found = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
         if not found:
-            raise UsageError(
-                f"there are no events at {spec}", hint="PROMPTOPS_EVENTS is the folder that applications fill"
-            )
+            raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
         yield from found
 
 
