@@ -125,7 +125,7 @@ def reference(events, metrics, holdback=None):
     for mine in by_unit.values():
         shown = [
             e for e in mine
-            if e["type"] == "exposure" and e["rollout"] == ROLLOUT and e["reason"] in {"SPLIT", "STICKY"} and not e["shadow"]
+            if e["type"] == "exposure" and e["rollout"] == ROLLOUT and e["reason"] == "SPLIT" and not e["shadow"]
         ]  # fmt: skip
         stable = next((e for e in shown if e["arm"] == "stable"), None)
         if stable and stable["ts"] // DAY_MS < WATERMARK // DAY_MS:

@@ -144,12 +144,16 @@ def _seen(scope: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
 
 
 def _spells(scope: ir.Table, window: Window) -> ir.Table:
-    """Per unit: its first exposure to each arm (with its stage), and whether it saw both arms within one stage."""
+    """Per unit: its first exposure to each arm (with its stage), and whether it saw both arms within one stage.
+
+    Only exposures by slot count: a session that goes on with what it began with, while a ramp or a promotion moves its
+    unit on, is as it should be.
+    """
     import ibis
 
     shown = scope.filter(
         (scope.type == "exposure") & (scope.rollout == window.rollout) & (scope.ts <= window.watermark),
-        scope.unit.notnull() & scope.reason.isin(["SPLIT", "STICKY"]) & ~scope.shadow.fill_null(False),
+        scope.unit.notnull() & (scope.reason == "SPLIT") & ~scope.shadow.fill_null(False),
     )
     shown = shown.mutate(stage=shown.stage.fill_null(0).clip(0, _STAGES - 1))
     arms = ("canary", "baseline", "stable")

@@ -11,7 +11,7 @@ from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry.pipeline import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
@@ -69,7 +69,7 @@ class Files:
     """
 
     def __init__(self, specs: Sequence[str], *, memory_limit: str | None = None) -> None:
-        self.paths = list(_found(specs))
+        self.paths = files(specs)
         self._memory_limit = memory_limit
         kinds = {_kind(path) for path in self.paths}
         if len(kinds) > 1:
@@ -201,15 +201,22 @@ def _duckdb() -> Any:
     return duckdb
 
 
-def _found(specs: Sequence[str]) -> Iterator[str]:
+def files(specs: Sequence[str]) -> list[str]:
+    """Return the files of events that paths, patterns and folders name.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    found: list[str] = []
     for spec in specs:
         if os.path.isdir(spec):
-            found = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+            names = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
         else:
-            found = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
-        if not found:
+            names = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        if not names:
             raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
-        yield from found
+        found += names
+    return list(dict.fromkeys(found))
 
 
 def _kind(path: str, *, strict: bool = True) -> str:
