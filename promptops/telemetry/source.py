@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
@@ -69,7 +70,7 @@ class Files:
     """
 
     def __init__(self, specs: Sequence[str], *, memory_limit: str | None = None) -> None:
-        self.paths = list(_found(specs))
+        self.paths = files(specs)
         self._memory_limit = memory_limit
         kinds = {_kind(path) for path in self.paths}
         if len(kinds) > 1:
@@ -112,11 +113,11 @@ class Files:
     def _define(self) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
-            return f"CREATE TEMP VIEW {TABLE} AS SELECT * FROM read_parquet({files}, union_by_name = true)"
+            return f"CREATE TEMP VIEW {TABLE} AS FROM read_parquet({files}, union_by_name = true)"
         columns = ", ".join(f"{_quoted(name)}: {_quoted(_SQL_TYPES[kind])}" for name, kind in COLUMNS.items())
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
-            f"CREATE TEMP TABLE {TABLE} AS SELECT * FROM read_json({files}, format = 'newline_delimited',"  # noqa: S608
+            f"CREATE TEMP TABLE {TABLE} AS FROM read_json({files}, format = 'newline_delimited',"
             f" columns = {{{columns}}}, ignore_errors = true)"
         )
 
@@ -127,41 +128,46 @@ class Engine:
     def __init__(self, url: str) -> None:
         self._url, _, table = url.partition("#")
         self._table = table or TABLE
-        self._backend: Any = None
+        self._given: Any = None
+        self._version = ""
 
     @classmethod
     def of(cls, backend: Any, table: str = TABLE) -> Self:
         """Return the table of a connection that the caller made with Ibis, such as one to a Spark session."""
         engine = cls(f"{backend.name}://#{table}")
-        engine._backend = backend
+        engine._given = backend
         return engine
 
     @property
     def engine(self) -> str:
         """Name and version of the engine."""
-        try:
-            backend = self._connection()
-            return f"{backend.name} {str(backend.version).partition(' ')[0]}"
-        except Exception as error:  # noqa: BLE001  every driver has its own errors
-            self._fail(error)
+        if not self._version:
+            with self._connected():
+                pass
+        return self._version
 
     def rows(self, build: Build) -> list[dict[str, Any]]:
         """See `Source.rows`."""
-        try:
-            backend = self._connection()
+        with self._connected() as backend:
             schema, _, name = self._table.rpartition(".")
             table = backend.table(name, database=schema or None)
             answer: list[dict[str, Any]] = backend.to_pyarrow(build(table)).to_pylist()
             return answer
-        except Exception as error:  # noqa: BLE001  every driver has its own errors
-            self._fail(error)
 
-    def _connection(self) -> Any:
-        if self._backend is None:
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Any]:
+        try:
             import ibis
 
-            self._backend = ibis.connect(self._url)
-        return self._backend
+            backend = self._given or ibis.connect(self._url)
+            try:
+                self._version = f"{backend.name} {str(backend.version).partition(' ')[0]}"
+                yield backend
+            finally:
+                if backend is not self._given:
+                    backend.disconnect()
+        except Exception as error:  # noqa: BLE001  every driver has its own errors
+            self._fail(error)
 
     def _fail(self, error: Exception) -> NoReturn:
         name = urlsplit(self._url).scheme
@@ -173,9 +179,7 @@ class Engine:
         for secret in _secrets(self._url):
             first = first.replace(secret, "***")
         # Without the cause: its own message and arguments may hold the URL.
-        raise PromptopsError(
-            f"{name} could not read the events: {first}", hint="is it up, and its URL right?"
-        ) from None
+        raise PromptopsError(f"{name} could not read the events: {first}", hint="is the URL right?") from None
 
 
 def _secrets(url: str) -> list[str]:
@@ -203,17 +207,22 @@ def _duckdb() -> Any:
     return duckdb
 
 
-def _found(specs: Sequence[str]) -> Iterator[str]:
+def files(specs: Sequence[str]) -> list[str]:
+    """Return the files of events that paths, patterns and folders name.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    found: list[str] = []
     for spec in specs:
         if os.path.isdir(spec):
-            found = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+            names = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
         else:
-            found = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
-        if not found:
-            raise UsageError(
-                f"there are no events at {spec}", hint="PROMPTOPS_EVENTS is the folder that applications fill"
-            )
-        yield from found
+            names = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        if not names:
+            raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
+        found += names
+    return list(dict.fromkeys(found))
 
 
 def _kind(path: str, *, strict: bool = True) -> str:
