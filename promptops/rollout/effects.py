@@ -57,7 +57,7 @@ class Measured(NamedTuple):
         units: matured units in the smaller arm.
         canary: the canary's own mean or ratio, or None.
         harm: e-value against "the canary is no worse".
-        gain: e-value against "the canary is no better by more than the margin" (0 without one).
+        gain: of a proxy, the e-value against "it is no better by more than the margin" (0 without one); else 1.
         low, high: bounds of the effect, or None before the burn-in.
     """
 
@@ -92,7 +92,9 @@ def measure_one(plan: Plan, measure: Measure, series: Series | None) -> Measured
     smooth = effect if units >= plan.burn_in else None
     bounds = (None, None) if smooth is None else _bounds(plan, smooth)
     harm = _against(plan, measure, series, smooth, worse=True, null=0.0)
-    gain = _against(plan, measure, series, smooth, worse=False, null=measure.margin or 0.0)
+    gain = 1.0
+    if measure.role == "proxy":
+        gain = _against(plan, measure, series, smooth, worse=False, null=measure.margin or 0.0)
     return Measured(effect, units, canary, harm, gain, *bounds)
 
 
