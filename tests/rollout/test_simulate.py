@@ -10,7 +10,7 @@ import pytest
 from rollout.plans import guardrail, make_plan, plan_text
 
 from promptops.errors import InputError
-from promptops.rollout import simulate
+from promptops.rollout import power, simulate
 from promptops.rollout.simulate import Truth
 
 # The plan of the published table: three guardrails at 10, 5 and 40 %, a thousand users a day in each arm.
@@ -116,3 +116,10 @@ def test_the_command_says_what_is_missing(registry):
     registry.write("rollouts/reply.yaml", plan_text(stages=[{"share": "shadow"}]))
     done = registry.cli("rollout", "simulate", "reply")
     assert (done.code, "rollouts/reply.yaml:1:" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("units", [300, 1000])
+def test_the_quick_estimate_agrees_with_the_rules(units):
+    members = {"stages": HALF, "metrics": THREE[:1], "expires": "10d", "on_expiry": "rollback", "units_per_day": units}
+    found = characteristics(150, units=units, truths=[Truth("A/A", {})], **members)["A/A"]
+    assert power.share_held(make_plan(**members)) == pytest.approx(found.hold, abs=0.15)
