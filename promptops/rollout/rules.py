@@ -48,6 +48,8 @@ def decide(plan: Plan, state: State, evidence: Evidence | None, now: int) -> Ver
     return _invalid(look) or _rollback(look) or _forward(look)
 
 
+# A decision has room for so many.
+_MOST_REASONS = 30
 _PERSON = Missing("person", None, None, None, None)
 
 
@@ -68,7 +70,7 @@ class _Look(NamedTuple):
         return Verdict(
             action,
             status,
-            tuple(reasons),
+            tuple(reasons[:_MOST_REASONS]),
             tuple(_reading(self, measure) for measure in self.plan.measures),
             tuple(missing),
             max(at for at in known if at is not None) if missing and None not in known else None,

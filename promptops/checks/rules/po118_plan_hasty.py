@@ -17,8 +17,8 @@ TEXT = Text(
     title="A plan serves everybody too soon",
     why=(
         "Weekdays differ from weekends, and what a prompt does to people may take days to show. And when the stage"
-        " before the last is below 50 %, users who know the old release join the canary late and have no counterpart among"
-        " those held back, so that the hold-back cannot be compared with anybody."
+        " before the last is below 50 %, users who know the old release join the canary late and have no counterpart"
+        " among those held back, so that the hold-back cannot be compared with anybody."
     ),
     fix="Let the stage before the last be 50 % and last seven days.",
     example='stages:\n  - {share: "5%", dwell: 1d}\n  - {share: "100%"}',
