@@ -154,6 +154,19 @@ def test_feedback_alone_never_advances():
     assert decide(waived, state(0), evidence({"abuse": GOOD})).action == "hold"
 
 
+def test_feedback_that_one_arm_gives_more_often_proves_nothing():
+    rating = {**THUMBS, "name": "rating", "role": "success", "margin": 0.1}
+    plan = make_plan(metrics=[guardrail(), rating])
+    assert [metric.name for metric in plan.metrics] == ["abuse", "rating", "rating.given"]
+    same = {"abuse": GOOD, "rating": rows((900, 1200), (900, 1200))}
+    evenly = {**same, "rating.given": rows((1200, 4000), (1200, 4000))}
+    assert decide(plan, state(1, days=8), evidence(evenly)).action == "promote"
+    for given in (rows((1500, 4000), (1200, 4000)), rows((1200, 4000), (1500, 4000))):
+        found = decide(plan, state(1, days=8), evidence({**same, "rating.given": given}))
+        assert (found.action, found.readings[1].state, found.missing[0].metric) == ("hold", "incomparable", "rating")
+        assert found.missing[0].expected is None
+
+
 def test_an_ops_limit_takes_it_back_once_there_are_units():
     plan = make_plan(metrics=[guardrail(), COST])
 
