@@ -9,6 +9,7 @@ import click
 # Subcommand -> module in promptops.cli, in the order in which they are used.
 _COMMANDS = {
     "simulate": "rollout_simulate",
+    "report": "rollout_report",
 }
 
 

@@ -220,7 +220,9 @@ def check(decision: Decision, before: Decision | None, plan: Mapping[str, Any]) 
     if last is None or last.id != now.id or not last.alive:
         raise RefusedError(f"the rollout {now.id} does not run")
     fixed = ("started", "salt", "hash", "canary", "baseline", "plan", "supersedes")
-    _require(all(getattr(now, name) == getattr(last, name) for name in fixed), "it changes what a rollout never changes")
+    _require(
+        all(getattr(now, name) == getattr(last, name) for name in fixed), "it changes what a rollout never changes"
+    )
     _require(set(last.quarantined) <= set(now.quarantined), "it counts a metric again that was set aside")
     if decision.action in (ADVANCE, PROMOTE, OVERRIDE):
         _check_step(decision, now, last, before, plan)
@@ -267,9 +269,7 @@ def _check_weights(now: Rollout, plan: Mapping[str, Any]) -> None:
     _require(now.share == shares(plan)[now.stage], "its share is not that of its stage")
 
 
-def _check_step(
-    decision: Decision, now: Rollout, last: Rollout, before: Decision, plan: Mapping[str, Any]
-) -> None:
+def _check_step(decision: Decision, now: Rollout, last: Rollout, before: Decision, plan: Mapping[str, Any]) -> None:
     final = last.stage + 2 == len(shares(plan))
     _require(last.state in (RUNNING, FROZEN) or (decision.action == OVERRIDE and last.state == PAUSED),
              f"a rollout that is {last.state} takes no further step")  # fmt: skip
@@ -289,7 +289,9 @@ def _check_end(decision: Decision, now: Rollout, last: Rollout) -> None:
         _require(last.state == PROMOTED and served(decision) == now.canary, "only a promoted rollout ends so")
     else:
         _require(decision.left == now.canary.tag != decision.tag, "it does not leave what it rolls back")
-        _require(now.verdict is None or served(decision) == now.baseline, "it goes back to another release than it left")
+        _require(
+            now.verdict is None or served(decision) == now.baseline, "it goes back to another release than it left"
+        )
 
 
 def _check_still(decision: Decision, now: Rollout, last: Rollout, before: Decision) -> None:
