@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
 import releasing
+import reviewing
 from support import prompt
 
-from promptops.release import live
+from promptops.registry import canonical
+from promptops.release import live, ramp, serving, stepping
 from promptops.repo.git import Git
+from promptops.rollout import controller
+from promptops.rollout import decisions as steps
 from promptops.runtime import Snapshot
 
 NAME = "support/reply"
@@ -112,3 +117,69 @@ def third(repo, version="1.2.0"):
     repo.write(releasing.PROMPT, prompt(f"Text of {version}.", version=version))
     repo.commit("More")
     repo.promptops("release", "--no-canary", "tested by hand")
+
+
+@contextlib.contextmanager
+def desk(repo, by="alice", remote=None):
+    """The desk of somebody, inside this process."""
+    with Git(str(repo.root)) as git:
+        place = serving.desk(git, key=str(repo.key(by)), push=remote is not None, remote=remote)
+        yield place
+
+
+def tick(repo, source, by="alice", remote=None, **order):
+    """Look once, inside this process."""
+    with desk(repo, by, remote) as place:
+        return controller.tick(place, NAME, "prod", controller.Order(str(source), **order))
+
+
+def begin(repo, by="alice", remote=None, **wish) -> str:
+    """Start the rollout inside this process, and return its id."""
+    told = []
+    with desk(repo, by, remote) as place:
+        start = steps.Start(**{"version": None, "supersedes": None, "reason": "because"} | wish)
+        steps.start(place, NAME, "prod", start, tell=told.append)
+    return told[0].rollout.id
+
+
+def by_hand(repo, action, by="alice", remote=None):
+    """Pause, resume or override inside this process."""
+    with desk(repo, by, remote) as place:
+        steps.by_hand(place, NAME, "prod", action, reason="because", tell=lambda _: None)
+
+
+def back(repo, by="alice", remote=None, **keys):
+    """Roll back inside this process."""
+    with desk(repo, by, remote) as place:
+        return serving.rollback(place, NAME, "prod", version=None, reason="it flatters", **keys)
+
+
+def roles(repo, **members):
+    """Change who has which role, by a new version of the policy."""
+    text = repo.read(".promptops/policy.yaml").replace("version: 1\n", "version: 2\n")
+    for role, names in members.items():
+        text = text.replace(f"{role}: [alice, bob]", f"{role}: [{', '.join(names)}]")
+    reviewing.new_policy(repo, text)
+
+
+def forge(repo, by="alice", *, action=None, evidence=None, plan=None, before=None, at=None, **changes):
+    """Put a step of any content at the head of the chain, on both refs, signed by somebody."""
+    with desk(repo, by) as place:
+        last = before or live.read(place.git, live.heads(place.git, "prod")[NAME])
+        files = {"plan.json": plan or live.plan_of(place.git, last)}
+        if evidence is not None:
+            files["evidence.json"] = evidence
+            changes = {"evidence": canonical.sha256(evidence), **changes}
+        now = last.rollout._replace(**changes)
+        serves = changes.pop("serves", None) or ramp.served(last)
+        return stepping.record(
+            place, last, action or ramp.HOLD, now, serves=serves, reason="forged", at=at or last.time, files=files
+        )
+
+
+def verified(repo) -> list[dict]:
+    """What ``rollout verify`` says of each decision that does not hold, and its exit code must agree."""
+    done = repo.cli("rollout", "verify", NAME, "--env", "prod", "--json")
+    bad = [row for row in json.loads(done.out) if not row["ok"]]
+    assert bool(bad) == bool(done.code), done
+    return bad

@@ -11,11 +11,16 @@ _COMMANDS = {
     "simulate": "rollout_simulate",
     "start": "rollout_start",
     "tick": "rollout_tick",
-    "advance": "rollout_tick:advance",
+    "run": "rollout_run",
+    "status": "rollout_status",
+    "watch": "rollout_status:watch",
     "pause": "rollout_hand:pause",
     "resume": "rollout_hand:resume",
+    "advance": "rollout_tick:advance",
     "rollback": "rollout_rollback",
     "override": "rollout_hand:override",
+    "verify": "rollout_history:verify",
+    "history": "rollout_history",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import InputError, PromptopsError, RefusedError
@@ -80,8 +80,15 @@ def _role(decision: Decision, rules: Rules) -> str:
     return "release" if decision.rollout else promoting_role(rules.project, decision.environment)
 
 
-def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rules) -> None:
+def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rules, *, old: bool = True) -> None:
     """Check that a decision of a rollout follows from the one before, its plan and its evidence, and who made it.
+
+    Args:
+        git: the repository.
+        decision: of format 2.
+        before: the one before it in the chain.
+        rules: what decides which count.
+        old: whether it may be of the past, so that an earlier policy may have allowed it.
 
     Raises:
         RefusedError: it may not follow, its plan was never on a protected branch, or it goes on without proof and
@@ -93,16 +100,18 @@ def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rul
     ramp.check(decision, before, plan)
     if decision.action == ramp.START:
         _check_governed(git, decision, rules.trust)
+    if not old:
+        rules = rules._replace(past=list)
     forward = decision.action in (ramp.ADVANCE, ramp.PROMOTE)
     if not forward or before is None:
-        _require_counting(decision, rules, None)
+        check_counting(decision, rules)
     elif not deriving.is_proven(git, decision, before):
         try:
-            _require_counting(decision, rules, "override")
+            check_counting(decision, rules, "override")
         except RefusedError as error:
             raise RefusedError(f"its evidence does not prove it, and {error.message}") from error
     else:
-        _require_counting(decision, rules, "release")
+        check_counting(decision, rules, "release")
 
 
 def _check_governed(git: Git, decision: Decision, trust: Trust) -> None:
@@ -118,8 +127,12 @@ def _check_governed(git: Git, decision: Decision, trust: Trust) -> None:
     raise RefusedError(f"its plan was never {path} on a protected branch")
 
 
-def _require_counting(decision: Decision, rules: Rules, role: str | None) -> None:
-    """Check who made a decision by the newest policy or, for one of the past, by an earlier one."""
+def check_counting(decision: Decision, rules: Rules, role: str | None = None) -> None:
+    """Check who made a decision by the newest policy or, for one of the past, by an earlier one.
+
+    Raises:
+        RefusedError: it counts by none of them.
+    """
     try:
         check(decision, rules, role)
     except RefusedError:
@@ -194,7 +207,7 @@ def _good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> l
     return found
 
 
-def _check_served(git: Git, newest_first: list[Decision], rules: Rules) -> None:
+def _check_served(git: Git, newest_first: list[Decision], rules: Rules, *, old: bool = False) -> None:
     """Check what the newest decision serves: nothing that was left, and each step that widened an arm on its merits.
 
     A rollback, and a promotion in one step, says by itself all that is served; the steps of a rollout build on what
@@ -210,10 +223,10 @@ def _check_served(git: Git, newest_first: list[Decision], rules: Rules) -> None:
         before = newest_first[place + 1] if place + 1 < len(newest_first) else None
         if decision.rollout is None:
             if place:
-                _require_counting(decision, rules, None)
+                check_counting(decision, rules)
             break
         if decision.action in _WIDENING or decision.action == ramp.ROLLBACK or not place:
-            _explained(decision, check_step, git, decision, before, rules)
+            _explained(decision, partial(check_step, old=old or place > 0), git, decision, before, rules)
         else:
             from promptops.rollout import deriving
 
@@ -222,8 +235,9 @@ def _check_served(git: Git, newest_first: list[Decision], rules: Rules) -> None:
             break
     else:
         place = len(newest_first)
-    # What holds under a policy holds under it for good.
-    _SOUND.update((each.oid, by) for each in newest_first[:place])
+    if not old:
+        # What holds under a policy holds under it for good.
+        _SOUND.update((each.oid, by) for each in newest_first[:place])
 
 
 def _explained(decision: Decision, call: Callable[..., None], *arguments: object) -> None:
@@ -250,7 +264,7 @@ def _of_the_past(git: Git, head: str, rules: Rules, environment: str, prompt: st
     if not _counts(found[0], rules):
         return []
     try:
-        _check_served(git, found, rules)
+        _check_served(git, found, rules, old=True)
     except RefusedError:
         return []
     return found

@@ -274,7 +274,7 @@ def _unfit(
         if decision.rollout:
             if decision.time > time.time() + stepping.SKEW_SECONDS:
                 return "it is dated more than an hour after this server's clock"
-            authority.check_step(git, decision, older[0] if older else None, rules)
+            authority.check_step(git, decision, older[0] if older else None, rules, old=False)
             deriving.check(git, decision, older[0])
             arms += [decision.rollout.canary] if decision.rollout.alive else []
         for arm in arms:

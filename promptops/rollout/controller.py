@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from promptops.release.live import Decision
     from promptops.release.serving import Desk
+    from promptops.repo.git import Git
     from promptops.rollout.plan import Plan
     from promptops.rollout.state import Verdict
 
@@ -88,7 +89,7 @@ def tick(place: Desk, prompt: str, environment: str, order: Order) -> Look:
             journal.resume(place.git)
             catch_up(place, prompt, environment)
             before = decisions.running(place, prompt, environment)[0]
-        look = judge(place, before, order.source)
+        look = judge(place.git, before, order.source)
         if order.dry_run or look.verdict.action not in (order.only or {look.verdict.action}) or not changes(look):
             return look
         try:
@@ -152,11 +153,11 @@ def catch_up(place: Desk, prompt: str, environment: str) -> None:
         refs.update(git, moves)
 
 
-def judge(place: Desk, before: Decision, source: str | None) -> Look:
+def judge(git: Git, before: Decision, source: str | None) -> Look:
     """Return what the rules say of a running rollout now; without new evidence nothing goes on."""
-    plan = deriving.plan_of(place.git, before)
+    plan = deriving.plan_of(git, before)
     at = stepping.moment(before)
-    evidence, failure = _evidence(place, plan, before, at, source)
+    evidence, failure = _evidence(git, plan, before, at, source)
     verdict = rules.decide(plan, State.of(before.step.document()), evidence, at)
     return Look(before, verdict, None, failure, evidence, at)
 
@@ -174,18 +175,21 @@ def changes(look: Look) -> bool:
     last = State.of(now.document())
     if bool(verdict.invalid) != bool(last.invalid):
         return True
-    return verdict.action == "hold" and look.failure is None and verdict.reasons != now.reasons
+    # While a person holds it, a person's reason stands.
+    if verdict.action != "hold" or now.state == ramp.PAUSED:
+        return False
+    return look.failure is None and verdict.reasons != now.reasons
 
 
 def _evidence(
-    place: Desk, plan: Plan, before: Decision, at: int, source: str | None
+    git: Git, plan: Plan, before: Decision, at: int, source: str | None
 ) -> tuple[Evidence | None, PromptopsError | None]:
     """Return new evidence; where the engine fails, the last that is known and the failure."""
     try:
         found = _collected(plan, before, at, source)
     except PromptopsError as error:
-        return _remembered(place, before), error
-    _remember(place, before, found)
+        return _remembered(git, before), error
+    _remember(git, before, found)
     return found, None
 
 
@@ -220,22 +224,22 @@ def _collected(plan: Plan, before: Decision, at: int, source: str | None) -> Evi
     return found
 
 
-def _memory(place: Desk, before: Decision) -> str:
-    return os.path.join(journal.folder(place.git), f"evidence-{before.step.id}.json")
+def _memory(git: Git, before: Decision) -> str:
+    return os.path.join(journal.folder(git), f"evidence-{before.step.id}.json")
 
 
-def _remember(place: Desk, before: Decision, evidence: Evidence) -> None:
+def _remember(git: Git, before: Decision, evidence: Evidence) -> None:
     # Only for the patience with an engine that is down; a full disk is no reason not to decide.
     with contextlib.suppress(OSError):
-        atomic.write(_memory(place, before), json.dumps(evidence.document()).encode(), mode=0o600)
+        atomic.write(_memory(git, before), json.dumps(evidence.document()).encode(), mode=0o600)
 
 
-def _remembered(place: Desk, before: Decision) -> Evidence | None:
+def _remembered(git: Git, before: Decision) -> Evidence | None:
     try:
-        with open(_memory(place, before), encoding="utf-8") as file:
+        with open(_memory(git, before), encoding="utf-8") as file:
             value = json.load(file)
     except (OSError, ValueError):
-        value = live.evidence_of(place.git, before)
+        value = live.evidence_of(git, before)
     try:
         found = None if value is None else Evidence.parse(value)
     except InputError:

@@ -62,7 +62,15 @@ def running(place: Desk, prompt: str, environment: str) -> list[Decision]:
         PromptopsError: none runs.
         RefusedError: the newest decision does not count.
     """
-    found = serving.decisions(place, environment, prompt)
+    return require_running(serving.decisions(place, environment, prompt), prompt, environment)
+
+
+def require_running(found: list[Decision], prompt: str, environment: str) -> list[Decision]:
+    """Return decisions, newest first, if a rollout runs by them.
+
+    Raises:
+        PromptopsError: none runs.
+    """
     if not found or found[0].rollout is None or not found[0].rollout.alive:
         raise PromptopsError(
             f"no rollout of {prompt} runs in {environment}",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 import reviewing
 import rolling
-from release.conftest import _solo
+from release.conftest import _solo, released
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support import Repo
 
-__all__ = ["_solo"]
+__all__ = ["_solo", "released"]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,6 @@ def _planned(_solo: dict[str, Repo], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def ramp(_planned: Repo, tmp_path: Path) -> Repo:
+def ramp_(_planned: Repo, tmp_path: Path) -> Repo:
     """Release 1.0.0 serves everybody in prod, and a plan says how 1.1.0 follows."""
     return reviewing.copy(_planned, tmp_path)
