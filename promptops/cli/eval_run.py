@@ -96,5 +96,5 @@ def _show_plan(plan: Plan, *, as_json: bool) -> int:
     if as_json:
         echo_json(plan.document())
     else:
-        click.echo("\n".join(evaluating.plan_lines(plan)))
+        click.echo("\n".join(evaluating.plan_lines(plan, plan.document())))
     return 0

@@ -158,9 +158,9 @@ def last_failed(root: str, plan: Plan) -> Plan:
     return replace(plan, selection=replace(plan.selection, cases=cases))
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return what a run would ask."""
-    lines = [text.title(plan.document())]
+def plan_lines(plan: Plan, document: Mapping[str, Any]) -> list[str]:
+    """Return what a run would ask; ``document`` is the plan's."""
+    lines = [text.title(document)]
     for name, count in plan.counts().items():
         asked = f"{count['cases']:,} cases, asked {count['asked']:,} times, {count['calls']:,} replies at most"
         lines.append(f"{printable(name)}: {asked}")
@@ -170,12 +170,13 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def conducted(plan: Plan, folder: store.Folder, *, new: bool) -> dict[str, Any]:
     """Ask what is planned, with progress on standard error, and return the summary."""
+    document = plan.document()
     if new:
-        folder.write_settings(plan.document())
-    for line in plan_lines(plan):
+        folder.write_settings(document)
+    for line in plan_lines(plan, document):
         click.echo(line, err=True)
     click.echo(f"run {folder.name}; where it is cut short: promptops eval run --resume {folder.name}", err=True)
-    progress = text.Progress(plan.document()["model"]["currency"])
+    progress = text.Progress(document["model"]["currency"])
     try:
         return asking.conduct(plan, folder, progress)
     finally:

@@ -221,9 +221,7 @@ def _turn(item: str | dict[str, Any], place: Pointer, faults: _Faults) -> Turn:
 
 
 def _expectations(item: dict[str, Any], place: Pointer, faults: _Faults) -> tuple[Definition, ...]:
-    return tuple(
-        faults.check(evaluators.expectation(kind, argument), (*place, kind)) for kind, argument in item.items()
-    )
+    return tuple(faults.expectation(kind, argument, (*place, kind)) for kind, argument in item.items())
 
 
 def _guardrails(value: dict[str, Any], margin: float, faults: _Faults) -> tuple[Guardrail, ...]:
@@ -263,10 +261,11 @@ def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults
 
 @dataclass(frozen=True, slots=True)
 class _Faults:
-    """Where a file is, so that a fault in it can be pointed at."""
+    """Where a file is, so that a fault in it can be pointed at; and the expectations in it so far."""
 
     path: str | None
     where: Where | None
+    known: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def refuse(self, message: str, place: Pointer, hint: str | None) -> NoReturn:
         line, column = self.where(place) if self.where else (None, None)
@@ -278,3 +277,11 @@ class _Faults:
         except InputError as error:
             self.refuse(error.message, place, error.hint)
         return definition
+
+    def expectation(self, kind: str, argument: Any, place: Pointer) -> Definition:
+        """Return the definition of an expectation; cases that expect the same words share one."""
+        if not isinstance(argument, str):
+            return self.check(evaluators.expectation(kind, argument), place)
+        if (kind, argument) not in self.known:
+            self.known[kind, argument] = self.check(evaluators.expectation(kind, argument), place)
+        return self.known[kind, argument]
