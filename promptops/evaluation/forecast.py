@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class Forecast:
         seconds: for the expected replies.
         rate: where ``seconds`` comes from.
         notes: what else to know.
+        harnesses: suites that a harness asks: none of their replies is counted.
     """
 
     cases: dict[str, int]
@@ -70,6 +71,7 @@ class Forecast:
     budget: dict[str, float]
     share: float
     notes: list[str]
+    harnesses: list[str] = field(default_factory=list)
 
 
 def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
@@ -102,6 +104,7 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         budget=dict(study.settings.budget),
         share=study.plan["share"],
         notes=list(study.notes),
+        harnesses=sorted(study.exam.harnesses),
     )
 
 

@@ -165,7 +165,7 @@ def suite(registry: Registry, name: str, settings: Canary, *, cases: bool = True
     from promptops.evaluation.datasets import loading
 
     document = registry.suite_document(name)
-    load = partial(loading.load, read=registry.source.read, allow_python=allow_python) if cases else None
+    load = partial(loading.placed, read=registry.source.read, allow_python=allow_python) if cases else None
     found = suites.parse(
         name, document.value, margin=settings.margin, path=document.path, where=document.where, load=load
     )
