@@ -400,3 +400,7 @@ def test_a_plan_asks_nothing(project, serve):
     assert "asked by a harness" in done.out
     assert "harness   outside: asks its own, once in each arm; not counted" in done.out
     assert "replies" not in done.out
+    other = repo.cli("canary", "reply", "--plan")
+    assert "note: a harness of the work tree is not run: give --base, or release, to judge outside" in other.out
+    power = repo.cli("gate", "power", "reply", "--base", "main")
+    assert (power.code, "cannot be simulated" in power.err, "gate mutate" in power.err) == (1, True, True)
