@@ -21,6 +21,7 @@ from promptops.trust import reviews
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from promptops.evaluation.datasets.made import Placed
     from promptops.evaluation.suite import Suite
     from promptops.registry.configuration import Configuration
     from promptops.registry.project import Canary
@@ -164,11 +165,11 @@ def suite(registry: Registry, name: str, settings: Canary, *, cases: bool = True
 
     document = registry.suite_document(name)
 
-    def load(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def load(entry: Mapping[str, Any]) -> list[Placed]:
         # Most suites write their cases down, and a verifier has no time for readers of tables.
         from promptops.evaluation.datasets import loading
 
-        return loading.load(entry, read=registry.source.read, allow_python=allow_python)
+        return loading.placed(entry, read=registry.source.read, allow_python=allow_python)
 
     found = suites.parse(
         name,
