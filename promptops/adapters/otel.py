@@ -101,7 +101,7 @@ SCORES = _Metric("promptops.outcome.score", "1", "Values of outcomes.", (*_FEW, 
 
 
 class Sink:
-    """Takes events as they are recorded and gives each to OpenTelemetry.
+    """Takes events as they are recorded and gives each to OpenTelemetry: ``recording.use(recording.files(), Sink())``.
 
     Args:
         logger_provider: where events go; by default the process's.
@@ -120,7 +120,7 @@ class Sink:
         }
         self._scores = meter.create_histogram(SCORES.name, SCORES.unit, SCORES.text)
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: dict[str, Any]) -> None:
         """Emit one event, whatever of it the conventions have a name for; types that are not known are passed over."""
         kind = event.get("type", "")
         if kind not in EVENTS:

@@ -9,34 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
+from serving import ID, NAME, body, entry, rollout
 
 from promptops.adapters import flagd
 from promptops.runtime import assignment
 
-NAME = "support/reply"
-SALT = "0123456789ab"
 
-
-def body(version):
-    return {
-        "version": version,
-        "tag": f"prompt/{NAME}@v{version}",
-        "digest": f"sha256:{version}",
-        "manifest": version,
-        "messages": [{"role": "user", "content": f"{version} {{{{ ticket }}}}"}],
-        "includes": {},
-        "variables": {"ticket": {"type": "string"}},
-        "arguments": {"model": "m"},
-    }
-
-
-def entry(canary=0, baseline=0, *, sequence=2, version="1.0.0", rollout=True):
-    made = {
-        "id": SALT, "stage": 0, "salt": SALT, "hash": assignment.HASH, "scope": "immediate",
-        "weights": {"canary": canary, "baseline": baseline}, "arms": {"canary": body("1.1.0"), "baseline": None},
-    }  # fmt: skip
-    decision = {"commit": "0" * 40, "sequence": sequence, "action": "start"}
-    return {**body(version), "decision": decision, "rollout": made if rollout else None}
+def own(canary=0, baseline=0, sequence=2):
+    return entry("1.0.0", sequence, rollout(canary, baseline, canary=body("1.1.0")))
 
 
 def core(entries):
@@ -57,7 +37,7 @@ def resolved(evaluator, attributes):
 )
 def test_flagd_chooses_the_arm_that_we_choose(weights, slot):
     canary, baseline = weights
-    evaluator = core({NAME: entry(canary, baseline)})
+    evaluator = core({NAME: own(canary, baseline)})
     for each in {slot, 0, assignment.SLOTS - 1, max(canary - 1, 0), min(canary, assignment.SLOTS - 1)}:
         found = resolved(evaluator, {"promptops": {"slot": each}})
         assert found.variant == assignment.arm(each, canary, baseline)
@@ -71,42 +51,42 @@ def test_flagd_chooses_the_arm_that_we_choose(weights, slot):
 )  # fmt: skip
 def test_whoever_has_no_slot_gets_the_stable_arm(attributes):
     # 40% canary: what JsonLogic takes for 0 would be in it.
-    found = resolved(core({NAME: entry(assignment.weight("40%"), 100)}), attributes)
+    found = resolved(core({NAME: own(assignment.weight("40%"), 100)}), attributes)
     assert (found.variant, found.reason, found.value["version"]) == ("stable", "DEFAULT", "1.0.0")
 
 
 def test_units_share_their_slot_with_our_own_runtime():
     canary = assignment.weight("30%")
-    own = entry(canary, canary)
-    evaluator = core({NAME: own})
+    served = own(canary, canary)
+    evaluator = core({NAME: served})
     arms = set()
     for number in range(200):
         unit = f"user-{number}"
-        arm = assignment.arm(assignment.slot(SALT, unit), canary, canary)
-        assert resolved(evaluator, flagd.context(own, unit)).variant == arm
+        arm = assignment.arm(assignment.slot(ID, unit), canary, canary)
+        assert resolved(evaluator, flagd.context(served, unit)).variant == arm
         arms.add(arm)
     assert arms == {"canary", "baseline", "stable"}
-    assert flagd.context(own, None) == {}
-    assert flagd.context(entry(rollout=False), "user-1") == {}
+    assert flagd.context(served, None) == {}
+    assert flagd.context(entry(), "user-1") == {}
 
 
 def test_metadata_say_what_another_language_needs_for_the_slot():
-    found = resolved(core({NAME: entry(1, 1)}), {})
-    wanted = {"salt": SALT, "hash": "sha256-u32/1", "rollout": SALT, "decision": 2, "digest": "sha256:1.0.0"}
+    found = resolved(core({NAME: own(1, 1)}), {})
+    wanted = {"salt": ID, "hash": "sha256-u32/1", "rollout": ID, "decision": 2, "digest": entry()["digest"]}
     assert wanted.items() <= found.flag_metadata.items()
     assert found.flag_metadata["flagSetId"] == "prod"
 
 
 def test_prompt_without_a_rollout_is_a_static_flag():
-    found = resolved(core({NAME: entry(rollout=False)}), {"promptops": {"slot": 0}})
+    found = resolved(core({NAME: entry()}), {"promptops": {"slot": 0}})
     assert (found.variant, found.reason, found.value["version"]) == ("stable", "STATIC", "1.0.0")
 
 
 def test_older_decision_never_replaces_a_newer_one():
-    newest = flagd.serialize("prod", {NAME: entry(sequence=5), "other": entry(sequence=1)})
-    again = json.loads(flagd.serialize("prod", {NAME: entry(sequence=4, version="0.9.0")}, newest))
+    newest = flagd.serialize("prod", {NAME: own(sequence=5), "other": own(sequence=1)})
+    again = json.loads(flagd.serialize("prod", {NAME: entry("0.9.0", 4)}, newest))
     assert again["flags"] == json.loads(newest)["flags"]
-    later = json.loads(flagd.serialize("prod", {NAME: entry(sequence=6, version="0.9.0")}, newest))
+    later = json.loads(flagd.serialize("prod", {NAME: entry("0.9.0", 6)}, newest))
     assert later["flags"][NAME]["variants"]["stable"]["version"] == "0.9.0"
 
 

@@ -56,7 +56,7 @@ def memory():
 
 
 def test_exposure_is_an_evaluation_of_a_feature_flag(memory):
-    memory.sink(EXPOSURE)
+    memory.sink.write(EXPOSURE)
     (event,) = memory.events()
     assert (event.event_name, event.timestamp) == ("feature_flag.evaluation", 1_764_000_000_123_000_000)
     found = dict(event.attributes)
@@ -75,8 +75,8 @@ def test_exposure_is_an_evaluation_of_a_feature_flag(memory):
 
 
 def test_outcome_is_an_evaluation_result_and_a_point_of_a_histogram(memory):
-    memory.sink(OUTCOME)
-    memory.sink({**OUTCOME, "value": 1})
+    memory.sink.write(OUTCOME)
+    memory.sink.write({**OUTCOME, "value": 1})
     first, _ = memory.events()
     found = dict(first.attributes)
     assert first.event_name == "gen_ai.evaluation.result"
@@ -89,7 +89,7 @@ def test_outcome_is_an_evaluation_result_and_a_point_of_a_histogram(memory):
 
 
 def test_missing_outcome_is_counted_and_has_no_score(memory):
-    memory.sink({**OUTCOME, "value": None, "missing": "no answer"})
+    memory.sink.write({**OUTCOME, "value": None, "missing": "no answer"})
     (event,) = memory.events()
     assert event.attributes["promptops.missing"] == "no answer"
     assert gen_ai_attributes.GEN_AI_EVALUATION_SCORE_VALUE not in event.attributes
@@ -101,7 +101,7 @@ def test_metrics_have_no_attribute_that_tells_units_apart(memory):
     for number in range(20):
         own = {"unit": f"u{number}", "session": f"s{number}", "slot": number, "event_id": str(number)}
         for event in (EXPOSURE, OUTCOME, OPPORTUNITY):
-            memory.sink({**event, **own})
+            memory.sink.write({**event, **own})
     found = memory.metrics()
     assert found.keys() == {"promptops.exposures", "promptops.outcomes", "promptops.feedback.opportunities",
                             "promptops.outcome.score"}  # fmt: skip
@@ -110,7 +110,7 @@ def test_metrics_have_no_attribute_that_tells_units_apart(memory):
 
 
 def test_events_of_a_later_version_are_passed_over(memory):
-    memory.sink({**COMMON, "type": "reward"})
+    memory.sink.write({**COMMON, "type": "reward"})
     assert memory.events() == []
 
 
@@ -135,7 +135,7 @@ def test_otlp_reaches_a_collector():
     thread.start()
     try:
         sink = otel.otlp(f"http://127.0.0.1:{server.server_port}/")
-        sink(EXPOSURE)
+        sink.write(EXPOSURE)
         sink.close()
     finally:
         server.shutdown()
