@@ -110,20 +110,8 @@ def outcomes(draw, add, ts, unit, exposed):
 
 def reference(events, metrics, holdback=None):
     """Return ``(quality, exposed, metrics)`` as evidence has them."""
-    scope, ids, duplicates = [], set(), 0
-    for event in events:
-        if event["v"] == 1 and event["env"] == ENV and event["prompt"] == PROMPT:
-            scope.append(event)
-    used = {m.event for m in metrics} | {m.covariate for m in metrics}
-    once = []
-    for event in scope:
-        if event["ts"] > WATERMARK or (event["type"] == "outcome" and event["name"] not in used):
-            continue
-        if event["event_id"] in ids:
-            duplicates += 1
-            continue
-        ids.add(event["event_id"])
-        once.append(event)
+    scope = [e for e in events if e["v"] == 1 and e["env"] == ENV and e["prompt"] == PROMPT]
+    once, duplicates = first_of_each(scope, {m.event for m in metrics} | {m.covariate for m in metrics})
     by_unit = defaultdict(list)
     for event in sorted(once, key=lambda event: (event["ts"], event["event_id"])):
         by_unit[event["unit"]].append(event)
@@ -137,7 +125,7 @@ def reference(events, metrics, holdback=None):
     for mine in by_unit.values():
         shown = [
             e for e in mine
-            if e["type"] == "exposure" and e["rollout"] == ROLLOUT and e["reason"] in {"SPLIT", "STICKY"} and not e["shadow"]
+            if e["type"] == "exposure" and e["rollout"] == ROLLOUT and e["reason"] == "SPLIT" and not e["shadow"]
         ]  # fmt: skip
         stable = next((e for e in shown if e["arm"] == "stable"), None)
         if stable and stable["ts"] // DAY_MS < WATERMARK // DAY_MS:
@@ -163,6 +151,19 @@ def reference(events, metrics, holdback=None):
     return quality, rows, {m.name: series(m, units, once, holdback) for m in metrics}
 
 
+def first_of_each(scope, used):
+    once, ids, duplicates = [], set(), 0
+    for event in scope:
+        if event["ts"] > WATERMARK or (event["type"] == "outcome" and event["name"] not in used):
+            continue
+        if event["event_id"] in ids:
+            duplicates += 1
+            continue
+        ids.add(event["event_id"])
+        once.append(event)
+    return once, duplicates
+
+
 def is_event(metric, event):
     if metric.event == "exposure":
         return event["type"] == "exposure"
@@ -182,9 +183,9 @@ def series(metric, units, once, holdback):
         day = (first["ts"] + metric.matures_ms) // DAY_MS
         if day >= WATERMARK // DAY_MS:
             continue
-        if holdback and first["arm"] == "baseline" and first["slot"] < SLOTS - holdback[1]:
-            if first["ts"] + metric.matures_ms > holdback[0]:
-                continue
+        lost = holdback and first["arm"] == "baseline" and first["slot"] < SLOTS - holdback[1]
+        if lost and first["ts"] + metric.matures_ms > holdback[0]:
+            continue
         value = value_of(metric, first["ts"], mine)
         if value is None and metric.missing == "exclude":
             continue
@@ -227,19 +228,16 @@ def value_of(metric, t0, mine):
         return float(any(is_event(metric, e) and (e["ts"] - t0) // DAY_MS == metric.day for e in mine))
     found = [e for e in mine if is_event(metric, e) and 0 <= e["ts"] - t0 < metric.window_ms]
     values = [e["value"] for e in found if valued(e)]
-    if metric.aggregate == "count":
-        return float(len(found)) if found else None
-    if metric.aggregate == "any":
-        return float(any(e["value"] is None or e["value"] != 0 for e in found)) if found else None
     if metric.aggregate == "ratio":
         return sum(values) if denominator(metric, t0, mine) else None
-    if not values:
-        return None
-    if metric.aggregate == "sum":
-        return sum(values)
-    if metric.aggregate == "mean":
-        return sum(values) / len(values)
-    return over_steps(metric, [e for e in found if valued(e)])
+    if metric.aggregate in {"count", "any"}:
+        any_ = metric.aggregate == "any"
+        return (
+            float(any(e["value"] is None or e["value"] != 0 for e in found) if any_ else len(found)) if found else None
+        )
+    if metric.aggregate in {"sum", "mean"}:
+        return sum(values) / (len(values) if metric.aggregate == "mean" else 1) if values else None
+    return over_steps(metric, [e for e in found if valued(e)]) if values else None
 
 
 def over_steps(metric, found):

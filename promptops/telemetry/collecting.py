@@ -59,15 +59,8 @@ def collect(
         metric.name: _series(metric, parts[f"m{index}"], _one(parts[f"latest m{index}"]))
         for index, metric in enumerate(metrics)
     }
-    return Evidence(
-        rollout,
-        pipeline.digest(metrics),
-        watermark,
-        source.engine,
-        Quality(**quality),
-        _exposed(parts["exposed"]),
-        series,
-    )
+    exposed = _exposed(parts["exposed"])
+    return Evidence(rollout, pipeline.digest(metrics), watermark, source.engine, Quality(**quality), exposed, series)
 
 
 def _one(rows: Sequence[dict[str, Any]]) -> int:

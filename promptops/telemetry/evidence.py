@@ -28,7 +28,7 @@ class Quality(NamedTuple):
     Attributes:
         rows: all events that were read, before anything was left out.
         duplicates: events whose ``event_id`` had come before.
-        crossovers: units that saw canary and baseline within one stage; no metric counts them.
+        crossovers: units whose slot gave them canary and baseline within one stage; no metric counts them.
         orphans: outcomes of units that were never exposed to the prompt.
         invalid: lines that are no event of this version.
         skewed: events that lie more than a day after the watermark.

@@ -89,13 +89,12 @@ def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> i
     from promptops.telemetry import reductions
 
     events = events.select(**{name: events[name].cast(kind) for name, kind in COLUMNS.items()})
-    known = (events.v == 1) & events.type.isin(["exposure", "outcome", "opportunity"]) & events.event_id.notnull()
-    scope = events.filter(known & events.ts.notnull() & (events.env == window.env) & (events.prompt == window.prompt))
+    scope = events.filter(_readable(events) & (events.env == window.env) & (events.prompt == window.prompt))
     seen = _seen(scope.filter(scope.ts <= window.watermark), metrics)
     spells = _spells(scope, window)
     units = _units(spells)
     parts = [
-        *_quality(events, known, scope, seen, spells, window),
+        *_quality(events, scope, seen, spells, window),
         _exposed(units, spells, window),
         *reductions.metric_parts(seen, units, metrics, window),
     ]
@@ -113,12 +112,17 @@ def row(table: ir.Table, part: str, **columns: Any) -> ir.Table:
 
 
 def whole_days(milliseconds: Any) -> Any:
-    """Return the number of whole days in a column of non-negative milliseconds; exact, as only multiples are divided."""
+    """Return the whole days in a column of non-negative milliseconds; exact, as only multiples are divided."""
     return ((milliseconds - milliseconds % DAY_MS) // DAY_MS).cast("int64")
 
 
+def _readable(events: ir.Table) -> Any:
+    kinds = events.type.isin(["exposure", "outcome", "opportunity"])
+    return (events.v == 1) & kinds & events.event_id.notnull() & events.ts.notnull()
+
+
 def _seen(scope: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
-    """Each event once. Copies that differ are told by `promptops telemetry check`; here the least of each member counts."""
+    """Each event once; of copies that differ the least of each member, and `promptops telemetry check` tells."""
     import ibis
 
     names = {name for metric in metrics for name in (metric.event, metric.covariate) if name and name != EXPOSURE}
@@ -140,12 +144,16 @@ def _seen(scope: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
 
 
 def _spells(scope: ir.Table, window: Window) -> ir.Table:
-    """Per unit: its first exposure to each arm (with its stage), and whether it saw both arms within one stage."""
+    """Per unit: its first exposure to each arm (with its stage), and whether it saw both arms within one stage.
+
+    Only exposures by slot count: a session that goes on with what it began with, while a ramp or a promotion moves its
+    unit on, is as it should be.
+    """
     import ibis
 
     shown = scope.filter(
         (scope.type == "exposure") & (scope.rollout == window.rollout) & (scope.ts <= window.watermark),
-        scope.unit.notnull() & scope.reason.isin(["SPLIT", "STICKY"]) & ~scope.shadow.fill_null(False),
+        scope.unit.notnull() & (scope.reason == "SPLIT") & ~scope.shadow.fill_null(False),
     )
     shown = shown.mutate(stage=shown.stage.fill_null(0).clip(0, _STAGES - 1))
     arms = ("canary", "baseline", "stable")
@@ -179,21 +187,15 @@ def _exposed(units: ir.Table, spells: ir.Table, window: Window) -> ir.Table:
     import ibis
 
     stable = spells.filter(spells.stable < _NEVER)
-    first = units.select("arm", "stage", day=whole_days(units.t0)).union(
-        stable.select(
-            arm=ibis.literal("stable"),
-            stage=(stable.stable % _STAGES).cast("int64"),
-            day=whole_days(_when(stable.stable)),
-        )
-    )
+    seen = {"stage": (stable.stable % _STAGES).cast("int64"), "day": whole_days(_when(stable.stable))}
+    first = units.select("arm", "stage", day=whole_days(units.t0))
+    first = first.union(stable.select(arm=ibis.literal("stable"), **seen))
     first = first.filter(first.day < window.closed)
     counted = first.group_by("day", "stage", "arm").aggregate(n=first.count())
     return row(counted, "exposed", day=counted.day, stage=counted.stage, arm=counted.arm, n=counted.n)
 
 
-def _quality(
-    events: ir.Table, known: Any, scope: ir.Table, seen: ir.Table, spells: ir.Table, window: Window
-) -> list[ir.Table]:
+def _quality(events: ir.Table, scope: ir.Table, seen: ir.Table, spells: ir.Table, window: Window) -> list[ir.Table]:
     import ibis
 
     alone = seen.group_by("unit").aggregate(
@@ -203,7 +205,7 @@ def _quality(
         "rows": scope.aggregate(n=scope.count()),
         "skewed": scope.aggregate(n=scope.count(where=scope.ts > window.watermark + DAY_MS)),
         "latest": scope.aggregate(n=scope.ts.max(where=scope.ts <= window.watermark)),
-        "invalid": events.aggregate(n=events.count(where=~(known & events.ts.notnull()).fill_null(False))),
+        "invalid": events.aggregate(n=events.count(where=~_readable(events).fill_null(False))),
         "duplicates": seen.aggregate(n=(seen.copies - 1).sum()),
         "orphans": alone.aggregate(n=alone.outcomes.sum(where=alone.shown == 0)),
         "crossovers": spells.aggregate(n=spells.crossed.sum()),

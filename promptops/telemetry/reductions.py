@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from promptops.telemetry.pipeline import Window
 
 _STEPWISE = frozenset({"first", "last", "slope", "carried", "satisfied"})
-_ALWAYS = frozenset({"retention"})
 
 
 def metric_parts(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric], window: Window) -> list[ir.Table]:
@@ -48,9 +47,8 @@ def _is(table: ir.Table, metric: Metric) -> Any:
 def _near(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
     """The events of counted units, with the time since the unit's first exposure, as far as any metric looks."""
     joined = seen.inner_join(units.select("unit", "t0"), "unit")
-    near = joined.select(
-        "event_id", "unit", "session", "type", "name", "value", "gone", "ts", rel=joined.ts - joined.t0
-    )
+    kept = ("event_id", "unit", "session", "type", "name", "value", "gone", "ts")
+    near = joined.select(*kept, rel=joined.ts - joined.t0)
     before = max((metric.window_ms for metric in metrics if metric.covariate), default=0)
     survival = any(metric.aggregate == "survival" for metric in metrics)
     after = max(metric.closes_ms for metric in metrics)
@@ -192,10 +190,10 @@ def _sums(table: ir.Table, metric: Metric, window: Window, index: int) -> ir.Tab
 
 
 def _survival(near: ir.Table, units: ir.Table, metric: Metric, window: Window, part: str) -> ir.Table:
-    """Units by arm, by the day after their first exposure on which they were last seen, and by whether they left then.
+    """Units by arm, by the day after their first exposure on which they end, and by whether they left then.
 
-    A unit left on the first day that a silence of more than the maturity follows; one that has not left is watched until
-    the last day of which that can be known.
+    A unit leaves on the first day that a silence of more than the maturity follows; one that has not left is watched
+    until the last day of which that can be known.
     """
     import ibis
 

@@ -11,7 +11,7 @@ from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry.pipeline import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
@@ -69,7 +69,7 @@ class Files:
     """
 
     def __init__(self, specs: Sequence[str], *, memory_limit: str | None = None) -> None:
-        self.paths = list(_found(specs))
+        self.paths = files(specs)
         self._memory_limit = memory_limit
         kinds = {_kind(path) for path in self.paths}
         if len(kinds) > 1:
@@ -112,11 +112,11 @@ class Files:
     def _define(self) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
-            return f"CREATE TEMP VIEW {TABLE} AS SELECT * FROM read_parquet({files}, union_by_name = true)"
+            return f"CREATE TEMP VIEW {TABLE} AS FROM read_parquet({files}, union_by_name = true)"
         columns = ", ".join(f"{_quoted(name)}: {_quoted(_SQL_TYPES[kind])}" for name, kind in COLUMNS.items())
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
-            f"CREATE TEMP TABLE {TABLE} AS SELECT * FROM read_json({files}, format = 'newline_delimited',"  # noqa: S608
+            f"CREATE TEMP TABLE {TABLE} AS FROM read_json({files}, format = 'newline_delimited',"
             f" columns = {{{columns}}}, ignore_errors = true)"
         )
 
@@ -173,9 +173,7 @@ class Engine:
         for secret in _secrets(self._url):
             first = first.replace(secret, "***")
         # Without the cause: its own message and arguments may hold the URL.
-        raise PromptopsError(
-            f"{name} could not read the events: {first}", hint="is it up, and its URL right?"
-        ) from None
+        raise PromptopsError(f"{name} could not read the events: {first}", hint="is the URL right?") from None
 
 
 def _secrets(url: str) -> list[str]:
@@ -203,17 +201,22 @@ def _duckdb() -> Any:
     return duckdb
 
 
-def _found(specs: Sequence[str]) -> Iterator[str]:
+def files(specs: Sequence[str]) -> list[str]:
+    """Return the files of events that paths, patterns and folders name.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    found: list[str] = []
     for spec in specs:
         if os.path.isdir(spec):
-            found = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+            names = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
         else:
-            found = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
-        if not found:
-            raise UsageError(
-                f"there are no events at {spec}", hint="PROMPTOPS_EVENTS is the folder that applications fill"
-            )
-        yield from found
+            names = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        if not names:
+            raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
+        found += names
+    return list(dict.fromkeys(found))
 
 
 def _kind(path: str, *, strict: bool = True) -> str:

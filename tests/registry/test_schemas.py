@@ -38,7 +38,7 @@ def described(schema, root, place=""):
 
 
 def test_there_is_a_schema_for_every_format():
-    kinds = {"prompt", "model", "project", "suite", "rollout", "policy", "request", "approval", "manifest"}
+    kinds = {"prompt", "model", "project", "suite", "rollout", "policy", "request", "approval", "manifest", "event"}
     assert set(schemas.names()) == kinds
 
 
