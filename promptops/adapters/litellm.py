@@ -12,6 +12,7 @@ from promptops.errors import InputError, PromptopsError, UsageError
 
 try:
     from fastapi import HTTPException
+    from litellm.exceptions import RejectedRequestError
     from litellm.integrations.custom_logger import CustomLogger
 except ImportError as error:  # pragma: no cover  a machine without it
     raise UsageError("LiteLLM's proxy is not installed", hint="pip install 'litellm[proxy]'") from error
@@ -39,8 +40,8 @@ class Hook(CustomLogger):
 
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any
-    ) -> dict[str, Any] | str | None:
-        """Return the request to send instead, or a reply if the request only told of an outcome.
+    ) -> dict[str, Any] | Exception | None:
+        """Return the request to send instead, or what LiteLLM turns into a reply if it only told of an outcome.
 
         Raises:
             HTTPException: 400 for a request that makes no sense, 503 without a snapshot that serves the prompt.
@@ -52,7 +53,7 @@ class Hook(CustomLogger):
                 return None
             found = gateway.load(asked, self._snapshot)
             if gateway.feedback(asked, found):
-                return THANKS
+                return RejectedRequestError(message=THANKS, model=data["model"], llm_provider="", request_data=data)
             filled = gateway.fill(data, found, asked)
             found.record(turn=asked.turn)
             return filled

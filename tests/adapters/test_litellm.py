@@ -139,7 +139,8 @@ def test_clients_get_prompts_split_and_events_from_the_gateway(proxy):
 
     about = {"outcome": {"name": "thumbs", "value": 1, "source": "user"}, "opportunity": "thumbs", "session": "s"}
     thanks = proxy.ask(unit_of("canary", OWN), about)
-    assert (thanks.status_code, thanks.json()["choices"][0]["message"]["content"]) == (200, "recorded")
+    assert thanks.status_code == 200
+    assert thanks.json()["choices"][0]["message"]["content"].endswith("recorded")
     recorded += 2
     assert [each["type"] for each in proxy.wait(recorded)[-2:]] == ["opportunity", "outcome"]
 
