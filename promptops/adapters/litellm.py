@@ -53,7 +53,8 @@ class Hook(CustomLogger):
                 return None
             found = gateway.load(asked, self._snapshot)
             if gateway.feedback(asked, found):
-                return RejectedRequestError(message=THANKS, model=data["model"], llm_provider="", request_data=data)
+                told: Exception = RejectedRequestError(THANKS, data["model"], "", data)
+                return told
             filled = gateway.fill(data, found, asked)
             found.record(turn=asked.turn)
             return filled
