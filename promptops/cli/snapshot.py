@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -17,53 +17,109 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS = 30
 
 
-@click.command(epilog="\b\nExample:\n  promptops snapshot --env prod -o /srv/app/promptops-snapshot.json --watch")
+class _Wish(NamedTuple):
+    """What the options ask for; ``key`` is None for no signature."""
+
+    environment: str
+    output: str
+    root: str | None
+    remote: str | None
+    key: str | None
+
+
+@click.command(
+    epilog="\b\nExamples:\n  promptops snapshot --env prod -o /srv/app/promptops-snapshot.json --watch\n"
+    "  promptops snapshot --env prod -o snapshot.json --watch --remote origin --sign --key watch_key"
+)
 @env_option
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where to write; default: standard output.")
 @click.option("--root", metavar="DIGEST", help="Digest that the policy's first version must have.")
+@click.option("--remote", metavar="NAME", help="Fetch what is live from this remote, or URL, at every look.")
+@click.option("--sign", is_flag=True, help="Put an SSH signature into the file.")
+@click.option("--key", metavar="FILE", help="SSH key for --sign; default: PROMPTOPS_SIGNING_KEY, else git's.")
 @click.option("--watch", is_flag=True, help="Go on, and write again when anything changes.")
 @click.option("--interval", type=click.FloatRange(0.1, 86_400), default=5.0, show_default=True, help="Seconds between.")
-def command(environment: str, output: str, root: str | None, *, watch: bool, interval: float) -> int:
+def command(
+    environment: str, output: str, root: str | None, remote: str | None, key: str | None, *, sign: bool, watch: bool,
+    interval: float,
+) -> int:  # fmt: skip
     """Write what an environment serves into one JSON file, which applications read with promptops.load.
 
     Every decision and release in it is verified first. A file is replaced by an atomic rename. A prompt that does not
     verify, or whose live ref was turned back, keeps what the file holds of it, and stops no other; the file then keeps
-    its time of creation. With --watch the file is renewed at least once a minute (or at every look), and a failure is
-    reported and what was written stays.
+    its time of creation, as it does while a remote does not answer. With --watch the file is renewed at least once a
+    minute (or at every look), and a failure is reported once and what was written stays.
     """
-    from promptops.cli.guard import explained, show
-    from promptops.errors import PromptopsError, UsageError
+    from promptops.cli.guard import show
+    from promptops.errors import UsageError
+    from promptops.trust import sshsig
 
     if interval != interval:  # noqa: PLR0124  only nan, which no range contains or leaves out
         raise UsageError("an interval is a number of seconds", hint="--interval 5")
+    if key and not sign:
+        raise UsageError("--key is for --sign", hint="add --sign")
+    with Git() as git:
+        wish = _Wish(environment, output, root, remote, sshsig.signing_key(git, key) if sign else None)
+    if watch:
+        _watch(wish, interval)
+    failures = _look(wish, 0)
+    for failure in failures:
+        show(failure)
+    return max((failure.exit_code for failure in failures), default=0)
+
+
+def _watch(wish: _Wish, interval: float) -> None:
+    """Look again and again; what goes on failing is said once."""
+    from promptops.cli.guard import show
+
+    said: set[str] = set()
     while True:
-        try:
-            failures = _once(environment, output, root, _REFRESH_SECONDS if watch else 0)
-        except PromptopsError as error:
-            failures = [error]
-        except OSError as error:
-            failures = [explained(error)]
-        for failure in failures:
-            show(failure)
-        if not watch:
-            return max((failure.exit_code for failure in failures), default=0)
+        failures = {str(failure): failure for failure in _look(wish, _REFRESH_SECONDS)}
+        for text in failures.keys() - said:
+            show(failures[text])
+        if said and not failures:
+            click.echo("all is well again", err=True)
+        said = set(failures)
         time.sleep(interval)
 
 
-def _once(environment: str, output: str, root: str | None, age: int) -> list[PromptopsError]:
-    """Look once, write what is to be written, and return why some prompts were left as they were."""
-    from promptops.release import snapshot
-    from promptops.runtime.snapshot import serialize
+def _look(wish: _Wish, age: int) -> list[PromptopsError]:
+    from promptops.cli.guard import explained
+    from promptops.errors import PromptopsError
+
+    failures: list[PromptopsError] = []
+    try:
+        _once(wish, age, failures)
+    except PromptopsError as error:
+        failures.append(error)
+    except OSError as error:
+        failures.append(explained(error))
+    return failures
+
+
+def _once(wish: _Wish, age: int, failures: list[PromptopsError]) -> None:
+    """Look once, write what is to be written, and add why some prompts were left as they were."""
+    from promptops.errors import PromptopsError
+    from promptops.release import following, snapshot
+    from promptops.runtime.document import serialize
     from promptops.text import counted
 
     with Git(strict=True) as git:
-        check_environment(git, environment)
-        state = snapshot.build(git, environment, root=root)
-    if output == "-":
-        if not state.failed:
-            click.echo(serialize(environment, int(time.time()), state.prompts).decode(), nl=False)
-        return list(state.failed.values())
-    written = snapshot.update(output, environment, state, age=age)
+        check_environment(git, wish.environment)
+        if wish.remote is not None:
+            try:
+                following.fetch(git, wish.remote, wish.environment)
+            except PromptopsError as error:
+                failures.append(error)
+        confirmed = not failures
+        state = snapshot.build(git, wish.environment, root=wish.root)
+    if wish.output == "-":
+        failures += state.failed.values()
+        if not failures:
+            made = serialize(wish.environment, int(time.time()), state.prompts, sign=snapshot.signing(wish.key))
+            click.echo(made.decode(), nl=False)
+        return
+    written = snapshot.update(wish.output, wish.environment, state, age=age, confirmed=confirmed, key=wish.key)
     if written.prompts:
-        click.echo(f"wrote {counted(len(written.prompts), 'prompt')} of {environment} to {output}", err=True)
-    return list(written.failed.values())
+        click.echo(f"wrote {counted(len(written.prompts), 'prompt')} of {wish.environment} to {wish.output}", err=True)
+    failures += written.failed.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from promptops import atomic
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.release import authority, clone, live, verify
-from promptops.runtime import snapshot as runtime
+from promptops.runtime import document as runtime
+from promptops.trust import signers, sshsig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from promptops.release.live import Decision
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
@@ -86,23 +90,29 @@ def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
     }
 
 
-def update(path: str, environment: str, state: State, *, age: int) -> State:
+def update(
+    path: str, environment: str, state: State, *, age: int, confirmed: bool = True, key: str | None = None
+) -> State:
     """Bring a snapshot file up to date by an atomic rename; a symbolic link stays one, and its target is replaced.
 
     A prompt that failed, or of which the file holds a later decision, keeps what the file holds of it. Then the file
-    keeps its time of creation, too: it says since when not everything was verified again.
+    keeps its time of creation, too: it says since when not everything was verified again. Who else updates a file of
+    the same folder waits meanwhile.
 
     Args:
         path: the file.
         environment: what is served.
         state: from `build`.
         age: seconds for which a file with the same content is left alone.
+        confirmed: whether the remote that is followed said so just now; else the file keeps its time of creation, and
+            a new file has the time 0.
+        key: what to sign it with, as `sshsig.sign` takes it; then nothing is kept of a file that this key did not sign.
 
     Returns:
         What was written, nothing where that was not necessary; and every reason to keep an entry or leave one out.
 
     Raises:
-        PromptopsError: there is no such folder, or something else than a file is there.
+        PromptopsError: there is no such folder, or something else than a file is there, or it cannot be signed.
         OSError: it cannot be written.
     """
     path = os.path.realpath(path)
@@ -111,15 +121,40 @@ def update(path: str, environment: str, state: State, *, age: int) -> State:
         raise PromptopsError(f"there is no folder {folder}", hint=f"mkdir -p {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
         raise PromptopsError(f"{path} is no regular file", hint="without -o it goes to standard output")
-    data, kept, created = _current(path, environment)
-    prompts, failed = _merged(state, kept, path)
-    now = int(time.time())
-    same = runtime.serialize(environment, created, prompts) == data
-    if not prompts or (same and (failed or 0 <= now - created < age)):
-        return State({}, failed)
-    # A closer mode would hide the file from the application's user.
-    atomic.write(path, runtime.serialize(environment, created if failed and kept else now, prompts), mode=0o644)
+    with _alone(folder):
+        covered, kept, created = _current(path, environment, key)
+        prompts, failed = _merged(state, kept, path)
+        now = int(time.time())
+        same = runtime.payload(environment, created, prompts) == covered
+        if not prompts or (same and (failed or not confirmed or 0 <= now - created < age)):
+            return State({}, failed)
+        time_of = created if not confirmed or (failed and kept) else now
+        # A closer mode would hide the file from the application's user.
+        atomic.write(path, runtime.serialize(environment, time_of, prompts, sign=signing(key)), mode=0o644)
     return State(prompts, failed)
+
+
+def signing(key: str | None) -> Callable[[bytes], bytes] | None:
+    """Return what signs a snapshot with a key, or None without one."""
+    return None if key is None else lambda data: sshsig.sign(data, key, sshsig.SNAPSHOT)
+
+
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Let no two processes read and write at once: the one that looked earlier would put an older decision back.
+
+    The system gives the lock up when the process ends, however it ends, and no file is left.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems have no locks: then readers still refuse what went back.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _merged(state: State, kept: dict[str, Any], path: str) -> State:
@@ -139,14 +174,30 @@ def _merged(state: State, kept: dict[str, Any], path: str) -> State:
     return merged
 
 
-def _current(path: str, environment: str) -> tuple[bytes, dict[str, Any], int]:
-    """Return bytes, entries and time of creation of a good file of this environment, or nothing and 0."""
+def _current(path: str, environment: str, key: str | None) -> tuple[bytes, dict[str, Any], int]:
+    """Return signed bytes, entries and time of creation of a good file of this environment, or nothing and 0."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
-        document = runtime.parse(data)
-    except (FileNotFoundError, InputError):
+            found = runtime.read(file.read())
+        if key is not None:
+            _check_own(found, key)
+    except (FileNotFoundError, InputError, RefusedError):
         return b"", {}, 0
+    document = found.document
     if document["environment"] != environment:
         return b"", {}, 0
-    return data, document["prompts"], document["created"]
+    # One that is signed and shall not be, or the other way round, is another file.
+    covered = found.payload if (found.signature is None) == (key is None) else b""
+    return covered, document["prompts"], document["created"]
+
+
+def _check_own(found: runtime.Read, key: str) -> None:
+    """Refuse a file that another key signed, or none: what is kept of it would get a signature that it never had."""
+    if found.signature is None:
+        raise RefusedError("the snapshot is not signed")
+    own = b'snapshot namespaces="%b" %b\n' % (
+        sshsig.SNAPSHOT.encode(),
+        signers.key_text(sshsig.public_key(key)).encode(),
+    )
+    given = found.signature.encode("utf-8", "replace")
+    sshsig.verify(found.payload, given, namespace=sshsig.SNAPSHOT, allowed_signers=own, revoked=b"")

@@ -29,10 +29,10 @@ def verify(payload: bytes, signature: str | None, signers: str) -> None:
         RefusedError: there is no signature, or none of these people made it.
         PromptopsError: ``ssh-keygen`` or the file of signers is missing.
     """
-    if signature is None or len(signature) > _MAX_SIGNATURE:
-        raise RefusedError("it is not signed", hint="promptops snapshot --sign")
     if not os.path.isfile(signers):
         raise PromptopsError(f"there is no file of signers at {signers!r}")
+    if signature is None or len(signature) > _MAX_SIGNATURE:
+        raise RefusedError("it is not signed", hint="promptops snapshot --sign")
     program = _program()
     try:
         with tempfile.NamedTemporaryFile(prefix="promptops-", suffix=".sig") as file:

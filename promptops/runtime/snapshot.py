@@ -29,6 +29,8 @@ VARIABLE = "PROMPTOPS_SNAPSHOT"
 MAX_AGE, SIGNERS, GOOD = f"{VARIABLE}_MAX_AGE", f"{VARIABLE}_SIGNERS", f"{VARIABLE}_GOOD"
 DEFAULT_PATH = "promptops-snapshot.json"
 _SESSIONS = 1 << 16
+# What no good file ends, and so is said once for ever.
+_LASTING = frozenset({"pin", "keep"})
 _log = logging.getLogger("promptops")
 
 
@@ -263,8 +265,8 @@ class Snapshot:
 
     def _recover(self) -> None:
         self.error = None
-        if self._said and not self._too_old(self._served):
-            self._said.clear()
+        if self._said - _LASTING and not self._too_old(self._served):
+            self._said &= _LASTING
             _log.info("%s is good again", self.path)
 
     def _say(self, kind: str, text: str) -> None:
