@@ -47,7 +47,7 @@ def run(kind: str, update: tuple[str, ...], root: str | None) -> int:
 
     moves = serverhook.moves(kind, update, sys.stdin)
     with Git() as git:
-        found = receiving.judge(git, moves, root=root)
+        found = receiving.judge(git, moves, root=root, whole=kind != "update")
     for refusal in found[:_SHOWN]:
         click.echo(printable(f"{refusal.ref}: {refusal.reason}"), err=True)
         if refusal.hint:

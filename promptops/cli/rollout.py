@@ -6,9 +6,21 @@ from importlib import import_module
 
 import click
 
-# Subcommand -> module in promptops.cli, in the order in which they are used.
+# Subcommand -> module in promptops.cli, and its attribute where that is not `command`, in the order of use.
 _COMMANDS = {
     "simulate": "rollout_simulate",
+    "start": "rollout_start",
+    "tick": "rollout_tick",
+    "run": "rollout_run",
+    "status": "rollout_status",
+    "watch": "rollout_status:watch",
+    "pause": "rollout_hand:pause",
+    "resume": "rollout_hand:resume",
+    "advance": "rollout_tick:advance",
+    "rollback": "rollout_rollback",
+    "override": "rollout_hand:override",
+    "verify": "rollout_history:verify",
+    "history": "rollout_history",
 }
 
 
@@ -36,7 +48,8 @@ class _Group(click.Group):
 
 
 def _load(name: str) -> click.Command:
-    command: click.Command = import_module(f"promptops.cli.{_COMMANDS[name]}").command
+    module, _, attribute = _COMMANDS[name].partition(":")
+    command: click.Command = getattr(import_module(f"promptops.cli.{module}"), attribute or "command")
     return command
 
 

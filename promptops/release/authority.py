@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptops.errors import PromptopsError, RefusedError
-from promptops.release import clone, live
+from promptops.errors import InputError, PromptopsError, RefusedError
+from promptops.registry.governed import ROLLOUTS
+from promptops.release import clone, live, ramp
 from promptops.repo import tagobject
 from promptops.trust import sshsig
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # A stranger may have piled up more bad decisions than anybody wants to wait for.
 _LOOKED_AT = 50
+_WIDENING = frozenset({ramp.START, ramp.ADVANCE, ramp.PROMOTE, ramp.OVERRIDE})
+# Decisions that this process has checked, each with what it was checked by.
+_SOUND: set[tuple[str, tuple[str, bytes, str]]] = set()
 
 
 class Rules(NamedTuple):
@@ -48,8 +52,13 @@ def promoting_role(project: Project, environment: str) -> str:
     return "override" if project.environment(environment).get("stages") else "release"
 
 
-def check(decision: Decision, rules: Rules) -> None:
+def check(decision: Decision, rules: Rules, role: str | None = None) -> None:
     """Check that who signed a decision may make it.
+
+    Args:
+        decision: of either format.
+        rules: what decides which count.
+        role: that it needs; None for the one that its action needs.
 
     Raises:
         RefusedError: the signature does not verify, the role is missing, or it is for another repository.
@@ -58,10 +67,78 @@ def check(decision: Decision, rules: Rules) -> None:
     if decision.repository not in trust.names:
         raise RefusedError(f"it is for the repository {decision.repository}")
     who, _ = trust.verify(decision.commit.payload, decision.commit.signature, sshsig.GIT)
-    rolled = decision.action == live.ROLLBACK
-    role = "rollback" if rolled else promoting_role(rules.project, decision.environment)
+    role = role or _role(decision, rules)
     if not trust.has_role(who, role):
         raise RefusedError(f"{who} has not the role {role}")
+
+
+def _role(decision: Decision, rules: Rules) -> str:
+    if decision.action == live.ROLLBACK:
+        return "rollback"
+    if decision.action == ramp.OVERRIDE:
+        return "override"
+    return "release" if decision.rollout else promoting_role(rules.project, decision.environment)
+
+
+def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rules, *, old: bool = True) -> None:
+    """Check that a decision of a rollout follows from the one before, its plan and its evidence, and who made it.
+
+    Args:
+        git: the repository.
+        decision: of format 2.
+        before: the one before it in the chain.
+        rules: what decides which count.
+        old: whether it may be of the past, so that an earlier policy may have allowed it.
+
+    Raises:
+        RefusedError: it may not follow, its plan was never on a protected branch, or it goes on without proof and
+            without the role override.
+    """
+    from promptops.rollout import deriving
+
+    plan = deriving.plan_of(git, decision)
+    ramp.check(decision, before, plan)
+    if decision.action == ramp.START:
+        _check_governed(git, decision, rules.trust)
+    if not old:
+        rules = rules._replace(past=list)
+    forward = decision.action in (ramp.ADVANCE, ramp.PROMOTE)
+    if not forward or before is None:
+        check_counting(decision, rules)
+    elif not deriving.is_proven(git, decision, before):
+        try:
+            # Our own commands call such a step an override, so no earlier policy is asked to bear one out.
+            check(decision, rules, "override")
+        except RefusedError as error:
+            raise RefusedError(f"its evidence does not prove it, and {error.message}") from error
+    else:
+        check_counting(decision, rules, "release")
+
+
+def _check_governed(git: Git, decision: Decision, trust: Trust) -> None:
+    from promptops.rollout.plan import Plan
+
+    path = f"{ROLLOUTS}{decision.prompt}.yaml"
+    for data in clone.versions_of(git, trust, path):
+        try:
+            if decision.rollout and Plan.parse(path, data).digest == decision.rollout.plan:
+                return
+        except InputError:
+            continue
+    raise RefusedError(f"its plan was never {path} on a protected branch")
+
+
+def check_counting(decision: Decision, rules: Rules, role: str | None = None) -> None:
+    """Check who made a decision by the newest policy or, for one of the past, by an earlier one.
+
+    Raises:
+        RefusedError: it counts by none of them.
+    """
+    try:
+        check(decision, rules, role)
+    except RefusedError:
+        if not any(_counts_by(decision, rules._replace(trust=trust), role) for trust in rules.past()):
+            raise
 
 
 def is_left(decisions: list[Decision], tag: str, rules: Rules) -> bool:
@@ -73,13 +150,15 @@ def is_left(decisions: list[Decision], tag: str, rules: Rules) -> bool:
 
 
 def _counts(decision: Decision, rules: Rules) -> bool:
-    for trust in (rules.trust, *rules.past()):
-        try:
-            check(decision, rules._replace(trust=trust))
-        except RefusedError:
-            continue
-        return True
-    return False
+    return any(_counts_by(decision, rules._replace(trust=trust)) for trust in (rules.trust, *rules.past()))
+
+
+def _counts_by(decision: Decision, rules: Rules, role: str | None = None) -> bool:
+    try:
+        check(decision, rules, role)
+    except RefusedError:
+        return False
+    return True
 
 
 def decisions(
@@ -125,9 +204,56 @@ def decisions(
 def _good(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> list[Decision]:
     found = live.chain(git, head, environment=environment, prompt=prompt)
     check(found[0], rules)
-    if is_left(found, found[0].tag, rules):
-        raise RefusedError(f"it serves {found[0].tag} again after a rollback from it")
+    _check_served(git, found, rules)
     return found
+
+
+def _check_served(git: Git, newest_first: list[Decision], rules: Rules, *, old: bool = False) -> None:
+    """Check what the newest decision serves: nothing that was left, and each step that widened an arm on its merits.
+
+    A rollback, and a promotion in one step, says by itself all that is served; the steps of a rollout build on what
+    was before, so they are followed down to the next of those.
+    """
+    for tag in served_tags(newest_first[0]):
+        if is_left(newest_first, tag, rules):
+            raise RefusedError(f"it serves {tag} again after a rollback from it")
+    by = (rules.trust.digest, rules.trust.revoked_keys, promoting_role(rules.project, newest_first[0].environment))
+    for place, decision in enumerate(newest_first):
+        if (decision.oid, by) in _SOUND:
+            break
+        before = newest_first[place + 1] if place + 1 < len(newest_first) else None
+        if decision.rollout is None:
+            if place:
+                check_counting(decision, rules)
+            break
+        if decision.action in _WIDENING or decision.action == ramp.ROLLBACK or not place:
+            _explained(decision, partial(check_step, old=old or place > 0), git, decision, before, rules)
+        else:
+            from promptops.rollout import deriving
+
+            _explained(decision, ramp.check, decision, before, deriving.plan_of(git, decision))
+        if decision.action == ramp.ROLLBACK:
+            break
+    else:
+        place = len(newest_first)
+    if not old:
+        # What holds under a policy holds under it for good.
+        _SOUND.update((each.oid, by) for each in newest_first[:place])
+
+
+def _explained(decision: Decision, call: Callable[..., None], *arguments: object) -> None:
+    try:
+        call(*arguments)
+    except RefusedError as error:
+        message = f"number {decision.sequence}, {decision.action}: {error.message}"
+        raise RefusedError(message, hint=error.hint) from error
+
+
+def served_tags(decision: Decision) -> list[str]:
+    """Return the releases that anybody gets by a decision."""
+    now = decision.rollout
+    arms = zip((now.canary, now.baseline), now.weights, strict=True) if now else ()
+    return list(dict.fromkeys([decision.tag, *(arm.tag for arm, weight in arms if weight)]))
 
 
 def _of_the_past(git: Git, head: str, rules: Rules, environment: str, prompt: str) -> list[Decision]:
@@ -136,7 +262,13 @@ def _of_the_past(git: Git, head: str, rules: Rules, environment: str, prompt: st
         found = live.chain(git, head, environment=environment, prompt=prompt)
     except RefusedError:
         return []
-    return found if _counts(found[0], rules) and not is_left(found, found[0].tag, rules) else []
+    if not _counts(found[0], rules):
+        return []
+    try:
+        _check_served(git, found, rules, old=True)
+    except RefusedError:
+        return []
+    return found
 
 
 def _successor_wanted(decision: Decision, error: RefusedError) -> RefusedError:

@@ -60,18 +60,34 @@ def earlier_policies(git: Git, trust: Trust) -> list[Trust]:
 
 
 def settings(git: Git, trust: Trust) -> Project:
-    """Return the project's settings as the protected branches have them: a topic branch says nothing about roles.
+    """Return the project's settings as the protected branches have them, see `base`."""
+    return Registry(TreeSource(git, base(git, trust))).project
+
+
+def base(git: Git, trust: Trust) -> str:
+    """Return the revision that says what this clone is held to: a topic branch says nothing about roles or plans.
 
     That is HEAD where it is on a protected branch; else the first of the policy's branches that this clone has, its
     own or a remote's; else HEAD.
     """
     here = git.try_run("symbolic-ref", "--quiet", "HEAD").stdout.decode("utf-8", "surrogateescape").strip()
-    chosen = "HEAD"
-    if not trust.is_protected(here):
-        known = refs.listing(git, "refs/heads", "refs/remotes")
-        names = [ref for name in trust.policy["protected"] for ref in known if _local(ref) == name]
-        chosen = known[names[0]] if names else chosen
-    return Registry(TreeSource(git, chosen)).project
+    if trust.is_protected(here):
+        return "HEAD"
+    known = refs.listing(git, "refs/heads", "refs/remotes")
+    names = [ref for name in trust.policy["protected"] for ref in known if _local(ref) == name]
+    return known[names[0]] if names else "HEAD"
+
+
+def versions_of(git: Git, trust: Trust, path: str) -> Iterator[bytes]:
+    """Yield every content that a file has had on the protected branches, newest first."""
+    tips = Clone(git, git.commit("HEAD")).tips(trust)
+    if not tips:
+        return
+    options = ["--full-history", "--diff-merges=first-parent", "--no-show-signature", "--no-follow", "--no-color"]
+    for commit in git.text("log", *options, "--format=%H", *tips, "--", f":(top,literal){path}").splitlines():
+        found = git.object(f"{commit}:{path}")
+        if found is not None and found.kind == "blob":
+            yield found.data
 
 
 class Clone:

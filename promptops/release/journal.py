@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops import atomic
@@ -27,15 +28,19 @@ def folder(git: Git) -> str:
 
 
 @contextlib.contextmanager
-def exclusive(git: Git) -> Iterator[None]:
+def exclusive(git: Git, patience: float = 0) -> Iterator[None]:
     """Hold the repository's release lock; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        git: the repository.
+        patience: seconds to wait for whoever holds it.
 
     Raises:
         PromptopsError: another release holds it.
     """
     with open(os.path.join(folder(git), "lock"), "a+", encoding="ascii", errors="replace") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file.fileno(), time.monotonic() + patience)
         except OSError as error:
             file.seek(0)
             holder = file.read(20).strip()
@@ -47,6 +52,17 @@ def exclusive(git: Git) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock(descriptor: int, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
 
 
 def publish(git: Git, updates: list[Update], remote: str | None, then: Callable[[], None] | None = None) -> None:

@@ -8,7 +8,6 @@ one release to everybody; one of format 2 is a step of a rollout and holds its p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +18,8 @@ from promptops.repo import refs, tagobject
 from promptops.trust import sshsig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from promptops.release.ramp import Rollout
     from promptops.repo.git import Git
 
@@ -68,6 +69,17 @@ class Decision(NamedTuple):
     rollout: Rollout | None = None
     files: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def step(self) -> Rollout:
+        """Where the rollout stands.
+
+        Raises:
+            RefusedError: it is of none.
+        """
+        if self.rollout is None:
+            raise RefusedError(f"decision {self.oid[:12]} is no step of a rollout")
+        return self.rollout
+
     def document(self) -> dict[str, Any]:
         """Return what people and programs are told about it."""
         hidden = {"commit", "files"}
@@ -112,7 +124,7 @@ def chain(git: Git, head: str, *, environment: str, prompt: str) -> list[Decisio
     while oid is not None:
         if len(found) >= MAX_DECISIONS:
             raise RefusedError(f"{prompt} has more than {MAX_DECISIONS:,} decisions in {environment}")
-        decision = _read(git, oid)
+        decision = read(git, oid)
         if (decision.environment, decision.prompt) != (environment, prompt):
             raise RefusedError(f"decision {oid[:12]} is for {decision.prompt} in {decision.environment}")
         found.append(decision)
@@ -127,7 +139,13 @@ def _check_order(newest_first: list[Decision]) -> None:
             raise RefusedError(f"decision {decision.oid[:12]} has the number {decision.sequence}, not {number}")
 
 
-def _read(git: Git, oid: str) -> Decision:
+def read(git: Git, oid: str) -> Decision:
+    """Return one decision by the id of its commit.
+
+    Raises:
+        PromptopsError: it is not in this clone.
+        RefusedError: it is no decision.
+    """
     found = git.object(oid)
     if found is None:
         raise PromptopsError(f"decision {oid[:12]} is not in this clone", hint=FETCH)
@@ -209,13 +227,15 @@ def evidence_of(git: Git, decision: Decision) -> Any:
 
 def _attached(git: Git, decision: Decision, name: str, digest: str) -> Any:
     blob = git.object(decision.files.get(name, ""))
+    data = blob.data if blob else b""
     try:
-        value = canonical.loads(blob.data if blob else b"")
-        # Two spellings of one value would be two files with one digest.
-        if canonical.sha256(value) != digest or canonical.dumps(value) != (blob.data if blob else b""):
-            raise InputError(f"its {name} is not the one that it names")
+        value = canonical.loads(data)
+        same = canonical.sha256(value) == digest
     except InputError as error:
-        raise RefusedError(f"decision {decision.oid[:12]}: {error.message}") from error
+        raise RefusedError(f"decision {decision.oid[:12]}: its {name}: {error.message}") from error
+    # Two spellings of one value would be two files with one digest.
+    if not same or canonical.dumps(value) != data:
+        raise RefusedError(f"decision {decision.oid[:12]}: its {name} is not the one that it names")
     return value
 
 

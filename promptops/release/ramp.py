@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from promptops.release.live import Decision
+    from promptops.rollout.plan import Plan
 
 START, ADVANCE, HOLD, PAUSE, RESUME = "start", "advance", "hold", "pause", "resume"
 PROMOTE, ROLLBACK, OVERRIDE, END = "promote", "rollback", "override", "end"
 ACTIONS = frozenset({START, ADVANCE, HOLD, PAUSE, RESUME, PROMOTE, ROLLBACK, OVERRIDE, END})
 RUNNING, PAUSED, FROZEN, PROMOTED, ENDED = "running", "paused", "frozen", "promoted", "ended"
 RAMPING = frozenset({RUNNING, PAUSED, FROZEN})
+HASH = assignment.HASH
 IMMEDIATE, NEW_CONVERSATIONS = "immediate", "new-conversations"
 # What only people decide carries no verdict.
 BY_HAND = frozenset({START, PAUSE, RESUME, OVERRIDE})
@@ -148,36 +150,10 @@ def _is_arm(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == _ARM and all(isinstance(each, str) for each in value.values())
 
 
-def shares(plan: Mapping[str, Any]) -> list[str]:
-    """Return the share of every stage of a plan as its file has it.
-
-    Raises:
-        InputError: it has fewer than two stages, they do not grow, or the last is not ``100%``.
-    """
-    try:
-        found = [str(stage["share"]) for stage in plan["stages"]]
-        weights = [assignment.weight(share) for share in found]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError("the plan states no stages") from error
-    if len(found) < 2 or found[-1] != "100%" or any(a >= b for a, b in zip(weights, weights[1:], strict=False)):
-        raise InputError("the stages of a plan are two or more, each wider than the one before, the last 100%")
-    return found
-
-
-def weights(plan: Mapping[str, Any], stage: int) -> tuple[int, int]:
-    """Return the slots of canary and baseline at a stage of a plan, of 2^32.
-
-    Raises:
-        InputError: the plan has no such stage.
-    """
-    found = shares(plan)
-    if not 0 <= stage < len(found):
-        raise InputError(f"the plan has no stage {stage}")
-    if stage == len(found) - 1:
-        held = assignment.weight(str(plan.get("holdback", "0%")))
-        return assignment.SLOTS - held, held
-    canary = assignment.weight(found[stage])
-    return canary, min(canary, assignment.SLOTS - canary)
+def weights(plan: Plan, stage: int) -> tuple[int, int]:
+    """Return the slots of canary and baseline in a stage; none where the plan is only tried."""
+    found = plan.weights(stage)
+    return (0, 0) if plan.dry_run else (found["canary"], found["baseline"])
 
 
 def identity(environment: str, prompt: str, canary: Arm, plan: str, previous: str) -> str:
@@ -194,17 +170,16 @@ def identity(environment: str, prompt: str, canary: Arm, plan: str, previous: st
     return hashlib.sha256(canonical.dumps(value)).hexdigest()[:12]
 
 
-def check(decision: Decision, before: Decision | None, plan: Mapping[str, Any]) -> None:
+def check(decision: Decision, before: Decision | None, plan: Plan) -> None:
     """Check that a decision of format 2 may follow the one before it, whoever made it and for whatever reason.
 
     Args:
         decision: of format 2.
         before: the one before it in the chain.
-        plan: what its ``plan.json`` holds.
+        plan: the one frozen beside it.
 
     Raises:
         RefusedError: it may not.
-        InputError: the plan has no such stage.
     """
     now = decision.rollout
     if now is None:
@@ -212,7 +187,8 @@ def check(decision: Decision, before: Decision | None, plan: Mapping[str, Any]) 
     if before is None:
         raise RefusedError("a rollout needs a release that serves already")
     _require(decision.time >= before.time, "it is dated before the decision that it follows")
-    _require(canonical.sha256(plan) == now.plan, "its plan is not the one that it names")
+    _require(now.stage <= plan.last, "its plan has no such stage")
+    _require((plan.prompt, plan.environment) == (decision.prompt, decision.environment), "its plan is for another")
     last = before.rollout
     if decision.action == START:
         _check_start(decision, now, before, plan)
@@ -220,12 +196,14 @@ def check(decision: Decision, before: Decision | None, plan: Mapping[str, Any]) 
     if last is None or last.id != now.id or not last.alive:
         raise RefusedError(f"the rollout {now.id} does not run")
     fixed = ("started", "salt", "hash", "canary", "baseline", "plan", "supersedes")
-    _require(all(getattr(now, name) == getattr(last, name) for name in fixed), "it changes what a rollout never changes")
+    _require(
+        all(getattr(now, name) == getattr(last, name) for name in fixed), "it changes what a rollout never changes"
+    )
     _require(set(last.quarantined) <= set(now.quarantined), "it counts a metric again that was set aside")
     if decision.action in (ADVANCE, PROMOTE, OVERRIDE):
         _check_step(decision, now, last, before, plan)
     elif decision.action in (ROLLBACK, END):
-        _check_end(decision, now, last)
+        _check_end(decision, now, last, dry_run=plan.dry_run)
     else:
         _check_still(decision, now, last, before)
 
@@ -246,7 +224,7 @@ def candidate(decision: Decision) -> str:
     return now.canary.tag if now is not None and now.alive else decision.tag
 
 
-def _check_start(decision: Decision, now: Rollout, before: Decision, plan: Mapping[str, Any]) -> None:
+def _check_start(decision: Decision, now: Rollout, before: Decision, plan: Plan) -> None:
     last = before.rollout
     running = last.id if last is not None and last.alive else None
     _require(now.supersedes == running, f"it does not name the rollout that it replaces, {running or 'none'}")
@@ -261,35 +239,36 @@ def _check_start(decision: Decision, now: Rollout, before: Decision, plan: Mappi
     _check_weights(now, plan)
 
 
-def _check_weights(now: Rollout, plan: Mapping[str, Any]) -> None:
-    expected = (0, 0) if plan.get("dry_run") else weights(plan, now.stage)
-    _require(now.weights == expected, "its weights are not those of its stage")
-    _require(now.share == shares(plan)[now.stage], "its share is not that of its stage")
+def _check_weights(now: Rollout, plan: Plan) -> None:
+    _require(now.weights == weights(plan, now.stage), "its weights are not those of its stage")
+    _require(now.share == plan.stages[now.stage].share, "its share is not that of its stage")
 
 
-def _check_step(
-    decision: Decision, now: Rollout, last: Rollout, before: Decision, plan: Mapping[str, Any]
-) -> None:
-    final = last.stage + 2 == len(shares(plan))
+def _check_step(decision: Decision, now: Rollout, last: Rollout, before: Decision, plan: Plan) -> None:
+    final = last.stage + 1 == plan.last
     _require(last.state in (RUNNING, FROZEN) or (decision.action == OVERRIDE and last.state == PAUSED),
              f"a rollout that is {last.state} takes no further step")  # fmt: skip
     _require(now.stage == last.stage + 1 and now.since == decision.time, "it is not the next stage")
     if decision.action != OVERRIDE:
         _require((decision.action == PROMOTE) == final, "only the last stage is a promotion")
     _require(now.state == (PROMOTED if final else RUNNING), "its state is not that of its stage")
-    _require(served(decision) == (now.canary if final and not plan.get("dry_run") else served(before)),
+    _require(served(decision) == (now.canary if final and not plan.dry_run else served(before)),
              "it serves another release than its stage says")  # fmt: skip
     _check_weights(now, plan)
 
 
-def _check_end(decision: Decision, now: Rollout, last: Rollout) -> None:
+def _check_end(decision: Decision, now: Rollout, last: Rollout, *, dry_run: bool) -> None:
     _require(now.state == ENDED and now.weights == (0, 0), "it ends a rollout and leaves it running")
     _require((now.stage, now.since, now.share) == (last.stage, last.since, last.share), "it changes the stage")
-    if decision.action == END:
+    if decision.action == END and dry_run:
+        _require(served(decision) == now.baseline, "a trial moves nobody")
+    elif decision.action == END:
         _require(last.state == PROMOTED and served(decision) == now.canary, "only a promoted rollout ends so")
     else:
         _require(decision.left == now.canary.tag != decision.tag, "it does not leave what it rolls back")
-        _require(now.verdict is None or served(decision) == now.baseline, "it goes back to another release than it left")
+        _require(
+            now.verdict is None or served(decision) == now.baseline, "it goes back to another release than it left"
+        )
 
 
 def _check_still(decision: Decision, now: Rollout, last: Rollout, before: Decision) -> None:

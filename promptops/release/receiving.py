@@ -13,10 +13,11 @@ from promptops.checks import judging, scope
 from promptops.checks.finding import BLOCK
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry.governed import POLICY
-from promptops.release import attestation, authority, clone, history, lineage, live, verify
-from promptops.repo import tagobject, tags
+from promptops.release import attestation, authority, clone, history, lineage, live, ramp, stepping, verify
+from promptops.repo import refs, tagobject, tags
 from promptops.repo.preview import Preview
 from promptops.repo.source import TreeSource
+from promptops.rollout import deriving
 from promptops.trust import policy, sshsig
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ def move(ref: str, old: str, new: str) -> Move:
     return Move(ref, *ids)
 
 
-def judge(git: Git, moves: Sequence[Move], *, root: str | None = None) -> list[Refusal]:
+def judge(git: Git, moves: Sequence[Move], *, root: str | None = None, whole: bool = True) -> list[Refusal]:
     """Return why a push may not be taken; nothing for one that may.
 
     Args:
         git: the repository that takes the push, in the environment that git gave the hook.
         moves: every ref of the push.
         root: the pinned ``sha256:<hex>`` of the policy's first version; None takes that of the default branch.
+        whole: whether these are all refs of the push; the update hook hears of them one by one.
 
     Raises:
         PromptopsError: the repository cannot be read.
@@ -88,7 +90,7 @@ def judge(git: Git, moves: Sequence[Move], *, root: str | None = None) -> list[R
         if rest:
             after = preview.with_refs(_moved(preview.refs, moves))
             for each in rest:
-                found += _collect(each, _record(after, each, root))
+                found += _collect(each, _record(after, each, root, whole=whole))
         return found
 
 
@@ -172,7 +174,7 @@ def _findings(each: Move, judged: scope.Scope) -> Iterator[Refusal]:
             yield Refusal(each.ref, f"{finding.path}:{finding.line}: {finding.rule} {finding.message}", finding.hint)
 
 
-def _record(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
+def _record(git: Git, each: Move, root: str | None, *, whole: bool) -> Iterator[Refusal]:
     """Judge a tag or a ref of our own, in the repository as the push would leave it."""
     if each.new is None:
         yield Refusal(each.ref, "records are not deleted", "a release is taken back by: promptops withdraw TAG")
@@ -181,8 +183,8 @@ def _record(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
             yield Refusal(each.ref, "a tag of a release is never moved", "release a new version: promptops bump")
         else:
             yield from _tag(git, each, root)
-    elif each.ref.startswith(live.PREFIX):
-        yield from _live(git, each, root)
+    elif each.ref.startswith((live.PREFIX, live.ROLLOUTS)):
+        yield from _decisions(git, each, root, whole=whole)
     elif each.old is not None and git.try_run("merge-base", "--is-ancestor", each.old, each.new).returncode:
         yield Refusal(each.ref, "history of promptops is not rewritten", f"git fetch origin {each.ref}; add to it")
 
@@ -210,39 +212,88 @@ def _tag(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
         yield Refusal(each.ref, "is the name of no release", "as prompt/NAME@vVERSION")
 
 
-def _live(git: Git, each: Move, root: str | None) -> Iterator[Refusal]:
-    environment, _, rest = each.ref.removeprefix(live.PREFIX).partition("/")
-    prompt, head = rest.removesuffix("/HEAD"), each.new or ""
-    if not rest.endswith("/HEAD") or live.ref_of(environment, prompt) != each.ref:
-        yield Refusal(each.ref, "is the ref of no environment", f"as {live.PREFIX}ENV/PROMPT/HEAD")
+def _decisions(git: Git, each: Move, root: str | None, *, whole: bool) -> Iterator[Refusal]:
+    """Judge a ref of what is live, or of a rollout, which holds the same decisions up to its last."""
+    place = _place(each.ref)
+    if place is None:
+        forms = f"as {live.PREFIX}ENV/PROMPT/HEAD or {live.ROLLOUTS}ENV/PROMPT/ID"
+        yield Refusal(each.ref, "is the ref of no environment", forms)
         return
+    environment, prompt, rollout = place
     trust = clone.newest_trust(git, root)
     rules = authority.rules(git, trust)
-    chain = authority.decisions(git, head, rules, environment=environment, prompt=prompt)
+    chain = authority.decisions(git, each.new or "", rules, environment=environment, prompt=prompt)
     ids = [decision.oid for decision in chain]
     if each.old is not None and each.old not in ids:
         yield Refusal(each.ref, "decisions are not rewritten", f"{live.FETCH}; then decide again")
         return
     fresh = ids.index(each.old) if each.old is not None else len(ids)
-    for place, decision in enumerate(chain[:fresh]):
-        reason = _unfit(git, decision, chain[place + 1 :], rules, root)
+    for index, decision in enumerate(chain[:fresh]):
+        reason = _unfit(git, decision, chain[index + 1 :], rules, root)
         if reason:
             yield Refusal(each.ref, f"decision number {decision.sequence}: {reason}")
+    reason = _astray(git, chain, environment, prompt, rollout) if whole else None
+    if reason:
+        yield Refusal(each.ref, reason, "push both refs at once, as promptops rollout does")
+
+
+def _place(ref: str) -> tuple[str, str, str | None] | None:
+    """Return environment, prompt and, for a rollout's ref, its id; None for a ref that is neither."""
+    prefix = live.PREFIX if ref.startswith(live.PREFIX) else live.ROLLOUTS
+    environment, _, rest = ref.removeprefix(prefix).partition("/")
+    prompt, _, last = rest.rpartition("/")
+    known = live.ref_of(environment, prompt) if prefix == live.PREFIX else live.rollout_ref(environment, prompt, last)
+    if known != ref or not prompt:
+        return None
+    return environment, prompt, None if prefix == live.PREFIX else last
+
+
+def _astray(git: Git, chain: Sequence[Decision], environment: str, prompt: str, rollout: str | None) -> str | None:
+    """Return how a rollout's ref and the live one contradict each other after the push, or None."""
+    if rollout is None:
+        now = chain[0].rollout
+        own = live.rollout_ref(environment, prompt, now.id) if now else None
+        if own and refs.read(git, own) != chain[0].oid:
+            return f"{own} does not come with it"
+        return None
+    if chain[0].rollout is None or chain[0].rollout.id != rollout:
+        return f"its newest decision is not of the rollout {rollout}"
+    head = refs.read(git, live.ref_of(environment, prompt))
+    if head is None or git.try_run("merge-base", "--is-ancestor", chain[0].oid, head).returncode:
+        return "what is live does not build on it"
+    return None
 
 
 def _unfit(
     git: Git, decision: Decision, older: Sequence[Decision], rules: authority.Rules, root: str | None
 ) -> str | None:
     """Return why a new decision does not count, or None."""
+    arms = [ramp.served(decision)]
     try:
         authority.check(decision, rules)
-        if authority.is_left(list(older), decision.tag, rules):
-            return f"it serves {decision.tag} again after a rollback from it"
-        report = verify.release(git, decision.tag, verify.Options(root=root))
+        if decision.rollout:
+            if decision.time > time.time() + stepping.SKEW_SECONDS:
+                return "it is dated more than an hour after this server's clock"
+            authority.check_step(git, decision, older[0] if older else None, rules, old=False)
+            deriving.check(git, decision, older[0])
+            arms += [decision.rollout.canary] if decision.rollout.alive else []
+        for arm in arms:
+            reason = _unfit_arm(git, arm, older, rules, root)
+            if reason:
+                return reason
     except PromptopsError as error:
         return error.message
+    return None
+
+
+def _unfit_arm(
+    git: Git, arm: ramp.Arm, older: Sequence[Decision], rules: authority.Rules, root: str | None
+) -> str | None:
+    if authority.is_left(list(older), arm.tag, rules):
+        return f"it serves {arm.tag} again after a rollback from it"
+    report = verify.release(git, arm.tag, verify.Options(root=root))
     if not report.good or report.stored is None:
-        return f"{decision.tag} does not verify: {report.why}"
-    if (report.stored.oid, report.stored.digest) != (decision.tag_object, decision.manifest):
-        return f"it names another {decision.tag} than this repository has"
+        return f"{arm.tag} does not verify: {report.why}"
+    if (report.stored.oid, report.stored.digest) != (arm.object, arm.manifest):
+        return f"it names another {arm.tag} than this repository has"
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, RefusedError
-from promptops.release import authority, candidates, clone, history, journal, live, stored, verify
+from promptops.release import authority, candidates, clone, history, journal, live, ramp, stepping, stored, verify
 from promptops.repo import refs, tags
 from promptops.trust import sshsig
 
@@ -72,6 +72,7 @@ class _Wish(NamedTuple):
         reason: why, as `candidates.reason_of` returns it.
         tell: is told the decision once it is recorded, or found recorded by the same command, which was killed before
             it could say so: a second rollback would go one release too far.
+        scope: of a rollback of a running rollout; None for the plan's.
     """
 
     action: str
@@ -80,6 +81,7 @@ class _Wish(NamedTuple):
     version: str | None
     reason: str
     tell: Callable[[Decision], None] | None
+    scope: str | None = None
 
     @property
     def short(self) -> str | None:
@@ -144,8 +146,11 @@ def rollback(
     version: str | None,
     reason: str,
     tell: Callable[[Decision], None] | None = None,
+    scope: str | None = None,
 ) -> Decision:
     """Point an environment at an earlier release and never back at the one that it leaves.
+
+    Where a rollout runs, it ends, and what is left is the release that it brings.
 
     Args:
         place: from `desk`.
@@ -154,6 +159,7 @@ def rollback(
         version: the release; None for the one that served before, or else the newest earlier one that stands.
         reason: why, in a sentence.
         tell: see `_Wish`.
+        scope: of a rollback of a running rollout, `ramp.IMMEDIATE` or `ramp.NEW_CONVERSATIONS`; None for the plan's.
 
     Raises:
         PromptopsError: nothing serves there.
@@ -161,7 +167,8 @@ def rollback(
             stands, or the role rollback is missing.
     """
     candidates.releaser(place.trust, place.key, "rollback")
-    return _decide(place, _Wish(live.ROLLBACK, environment, prompt, version, candidates.reason_of(reason), tell))
+    wish = _Wish(live.ROLLBACK, environment, prompt, version, candidates.reason_of(reason), tell, scope)
+    return _decide(place, wish, patience=10)
 
 
 def _to_roll_back_to(place: Desk, wish: _Wish, decisions: list[Decision]) -> str:
@@ -182,7 +189,7 @@ def _to_roll_back_to(place: Desk, wish: _Wish, decisions: list[Decision]) -> str
 
 def _earlier(place: Desk, decisions: list[Decision]) -> list[str]:
     """Return the tags that may be rolled back to: those that served last first, then by falling version."""
-    now = tags.split_tag(decisions[0].tag)
+    now = tags.split_tag(ramp.candidate(decisions[0]))
     fit = [
         release.tag
         for release in history.releases(place.git, decisions[0].prompt)
@@ -195,40 +202,52 @@ def _earlier(place: Desk, decisions: list[Decision]) -> list[str]:
     return list(dict.fromkeys([*served, *fit]))
 
 
-def _decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:
+def decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:
+    """Return the decisions about a prompt, newest first, of which the newest counts; none where nothing serves.
+
+    Raises:
+        RefusedError: the newest does not count.
+    """
     head = refs.read(place.git, live.ref_of(environment, prompt))
     if head is None:
         return []
     return authority.decisions(place.git, head, place.rules, environment=environment, prompt=prompt, succeeding=True)
 
 
-def _decide(place: Desk, wish: _Wish) -> Decision:
+def _decide(place: Desk, wish: _Wish, patience: float = 0) -> Decision:
     """Record what is wished, unless that is what an interrupted command had recorded before it could say so."""
     ref = live.ref_of(wish.environment, wish.prompt)
     finished: list[Decision] = []
 
     def recognise(moved: list[str]) -> None:
-        decisions = _decisions(place, wish.environment, wish.prompt) if ref in moved else []
-        if decisions and wish.is_met_by(decisions[0]):
-            finished.append(decisions[0])
-            wish.told(decisions[0])
+        found = decisions(place, wish.environment, wish.prompt) if ref in moved else []
+        if found and wish.is_met_by(found[0]):
+            finished.append(found[0])
+            wish.told(found[0])
 
-    with journal.exclusive(place.git):
+    with journal.exclusive(place.git, patience):
         journal.resume(place.git, recognise)
         return finished[0] if finished else _record(place, wish, ref)
 
 
 def _record(place: Desk, wish: _Wish, ref: str) -> Decision:
-    decisions = _decisions(place, wish.environment, wish.prompt)
+    older = decisions(place, wish.environment, wish.prompt)
     rolls_back = wish.action == live.ROLLBACK
-    short = _to_roll_back_to(place, wish, decisions) if rolls_back else _to_promote(place, wish)
-    found = _fit_to_serve(place, short)
-    if authority.is_left(decisions, short, place.rules):
+    short = _to_roll_back_to(place, wish, older) if rolls_back else _to_promote(place, wish)
+    found = fit_to_serve(place, short)
+    if authority.is_left(older, short, place.rules):
         raise RefusedError(
             f"{wish.environment} rolled back from {short}, which is final",
             hint=f"release a new version: promptops bump {wish.prompt}",
         )
-    before = decisions[0] if decisions else None
+    before = older[0] if older else None
+    if rolls_back and before and before.rollout and before.rollout.alive:
+        arm = ramp.Arm(short, found.oid, found.digest)
+        return stepping.record(
+            place, before, ramp.ROLLBACK, stepping.rolled_back(before, wish.reason, wish.scope), serves=arm,
+            reason=wish.reason, at=stepping.moment(before, urgent=True),
+            files={"plan.json": live.plan_of(place.git, before)}, tell=wish.told,
+        )  # fmt: skip
     oid = live.write(
         place.git,
         place.key,
@@ -238,18 +257,23 @@ def _record(place: Desk, wish: _Wish, ref: str) -> Decision:
         tag=short,
         tag_object=found.oid,
         manifest=found.digest,
-        left=decisions[0].tag if rolls_back else None,
+        left=before.tag if rolls_back and before else None,
         reason=wish.reason,
         repository=place.trust.repository,
         before=before,
     )
-    decision = live.chain(place.git, oid, environment=wish.environment, prompt=wish.prompt)[0]
+    decision = live.read(place.git, oid)
     update = refs.Update(ref, oid, before.oid if before else None)
     journal.publish(place.git, [update], place.remote, lambda: wish.told(decision))
     return decision
 
 
-def _fit_to_serve(place: Desk, short: str) -> Stored:
+def fit_to_serve(place: Desk, short: str) -> Stored:
+    """Return a release that verifies.
+
+    Raises:
+        PromptopsError: it does not, or could not be checked.
+    """
     report = verify.release(place.git, short, verify.Options(root=place.trust.root))
     if not report.good or report.stored is None:
         raise report.error(f"{short} does not verify", f"promptops verify {short} -v")

@@ -12,11 +12,14 @@ from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.release import authority, clone, live, verify
 from promptops.runtime import document as runtime
 from promptops.trust import signers, sshsig
+from promptops.release import authority, clone, live, ramp, verify
+from promptops.runtime import snapshot as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from promptops.release.live import Decision
+    from promptops.release.ramp import Arm
     from promptops.repo.git import Git
     from promptops.trust.policy import Trust
 
@@ -59,34 +62,74 @@ def build(git: Git, environment: str, *, root: str | None = None) -> State:
     for name, oid in sorted(heads.items()):
         try:
             chain = authority.decisions(git, oid, rules, environment=environment, prompt=name)
-            state.prompts[name] = _entry(git, chain[0], trust)
+            state.prompts[name], failed = _entry(git, chain[0], trust)
+            if failed:
+                state.failed[name] = failed
         except PromptopsError as error:
             state.failed[name] = error
     return state
 
 
-def _entry(git: Git, decision: Decision, trust: Trust) -> dict[str, Any]:
-    report = verify.release(git, decision.tag, verify.Options(root=trust.root))
+def _entry(git: Git, decision: Decision, trust: Trust) -> tuple[dict[str, Any], PromptopsError | None]:
+    """Return what a decision serves, and why an arm of its rollout was left out.
+
+    Raises:
+        PromptopsError: what serves those in no arm does not verify.
+    """
+    stable = _body(git, ramp.served(decision), decision, trust)
+    head = {"decision": {"commit": decision.oid, "sequence": decision.sequence, "action": decision.action}}
+    rollout, failed = _rollout(git, decision, trust)
+    return {**stable, **head, "rollout": rollout}, failed
+
+
+def _rollout(git: Git, decision: Decision, trust: Trust) -> tuple[dict[str, Any] | None, PromptopsError | None]:
+    """Return the entry's rollout; an arm whose release does not verify gets nobody, and the reason is returned."""
+    now = decision.rollout
+    lingers = now is not None and decision.action == ramp.ROLLBACK and now.scope == ramp.NEW_CONVERSATIONS
+    if now is None or not (now.alive or lingers):
+        return None, None
+    failed: PromptopsError | None = None
+    bodies: dict[str, dict[str, Any] | None] = {}
+    weights = dict(zip(("canary", "baseline"), now.weights, strict=True))
+    for name, arm in (("canary", now.canary), ("baseline", now.baseline)):
+        bodies[name] = None
+        if arm == ramp.served(decision) or not (weights[name] or lingers):
+            continue
+        try:
+            bodies[name] = _body(git, arm, decision, trust)
+        except PromptopsError as error:
+            weights[name], failed = 0, error
+    return {
+        "id": now.id,
+        "stage": now.stage,
+        "salt": now.salt,
+        "hash": now.hash,
+        "weights": weights,
+        "scope": now.scope,
+        "arms": bodies,
+    }, failed
+
+
+def _body(git: Git, arm: Arm, decision: Decision, trust: Trust) -> dict[str, Any]:
+    report = verify.release(git, arm.tag, verify.Options(root=trust.root))
     found, configuration = report.stored, report.configuration
     if not report.good or found is None or configuration is None:
         raise report.error(
-            f"{decision.environment} serves {decision.tag}, which does not verify",
+            f"{decision.environment} serves {arm.tag}, which does not verify",
             f"promptops rollback {decision.prompt} --env {decision.environment} --reason REASON",
         )
-    if (found.oid, found.digest) != (decision.tag_object, decision.manifest):
-        raise RefusedError(f"the tag {decision.tag} was moved since it went live in {decision.environment}")
+    if (found.oid, found.digest) != (arm.object, arm.manifest):
+        raise RefusedError(f"the tag {arm.tag} was moved since it went live in {decision.environment}")
     prompt = configuration.prompt
     return {
         "version": prompt.version,
-        "tag": decision.tag,
+        "tag": arm.tag,
         "digest": configuration.digest,
         "manifest": found.digest,
-        "decision": {"commit": decision.oid, "sequence": decision.sequence, "action": decision.action},
         "messages": prompt.messages,
         "includes": configuration.includes,
         "variables": prompt.variables,
         "arguments": configuration.arguments(),
-        "rollout": None,
     }
 
 
