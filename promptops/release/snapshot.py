@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops import atomic
 from promptops.errors import InputError, PromptopsError, RefusedError
-from promptops.release import authority, clone, live, verify
+from promptops.release import authority, clone, live, ramp, verify
 from promptops.runtime import document as runtime
 from promptops.trust import signers, sshsig
-from promptops.release import authority, clone, live, ramp, verify
-from promptops.runtime import snapshot as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
