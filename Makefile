@@ -12,13 +12,18 @@ FUZZ_TARGETS ?=
 # Tests, demo and benchmarks start tools by name, as a user would.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: setup test lint format docs model demo bench bench-peers faults fuzz wheel test-wheel clean
+.PHONY: setup test test-litellm lint format docs model demo bench bench-peers faults fuzz wheel test-wheel clean
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
 
 test: lint model
 	$(RUN) pytest -n auto
+
+# LiteLLM's proxy is larger than everything else together, and wants versions of its own.
+test-litellm: $(INSTALLED)
+	test -x build/litellm/bin/litellm || { $(PYTHON) -m venv build/litellm && build/litellm/bin/python -m pip install -q 'litellm[proxy]==1.108.7'; }
+	$(RUN) PROMPTOPS_LITELLM="$(CURDIR)/build/litellm/bin/litellm" pytest tests/adapters/test_litellm.py
 
 # An hour or more on two cores; make test takes a sample of it.
 faults: $(INSTALLED)

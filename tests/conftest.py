@@ -37,7 +37,7 @@ GITCONFIG = """\
 settings.register_profile("promptops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("promptops")
 _FOREIGN = ("GIT_", "PRE_COMMIT", "PROMPTOPS_", "OPENAI_", "SSH_")
-_KEPT = {"PROMPTOPS_CACHE", "PROMPTOPS_TEST_WHEEL", "PROMPTOPS_PROMPTFOO"}
+_KEPT = {"PROMPTOPS_CACHE", "PROMPTOPS_TEST_WHEEL", "PROMPTOPS_PROMPTFOO", "PROMPTOPS_LITELLM"}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "blame": ("blame", "Show what was live at a time."),
     "snapshot": ("snapshot", "Write what an environment serves into one file."),
     "rollout": ("rollout", "Bring a release to users in steps, and back when the evidence says so."),
+    "export": ("export", "Write what an environment serves for other programs."),
     "telemetry": ("telemetry", "Check the events that decisions are made from."),
     "promote": ("promote", "Make a release live in an environment in one step."),
     "rollback": ("rollback", "Point an environment at an earlier release."),

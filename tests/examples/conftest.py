@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from inference.conftest import embedded
+
+__all__ = ["embedded"]
