@@ -3,10 +3,10 @@
     python bench/rollout_simulate.py [--runs 600]
 
 The plan: three guardrails at 10, 5 and 40 % with margins of 2, 1.5 and 3 points, 1,000 (then 200) new users a day in
-each arm, 28 days. Published are the shares of 600 runs that were promoted, rolled back and held when nothing changed,
-and when the first guardrail was worse by 0.3, 2 and 4 points. Then the plan that `promptops new rollout` writes, at 20,000
-users a day, with the CPU time of its table. Exit code 1 when a share is further away than chance and a clock in whole
-days explain.
+each arm, 28 days. Published are the shares of 600 runs that were promoted, rolled back and held, when nothing changed
+and when the first guardrail was worse by 0.3, 2 and 4 points. Then the plan that `promptops new rollout` writes, at
+20,000 users a day, with the CPU time of its table. Exit code 1 when a share is further away than chance and a clock in
+whole days explain.
 """
 
 from __future__ import annotations
