@@ -22,6 +22,7 @@ BENCHES = {
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
     "error_rates": "how often the sequential procedures err, cover and detect, in simulated rollouts",
+    "rollout_simulate": "what a published rollout plan decides, beside the published shares",
     "backtest": "the gate on recorded replies of real models, beside a paired bootstrap",
 }
 
