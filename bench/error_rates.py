@@ -1,6 +1,6 @@
 """How often the sequential procedures err, cover and detect: simulated rollouts, through the functions that decide.
 
-    python bench/error_rates.py [--runs 4000] [--seed 1] [--part NAME]
+    python bench/error_rates.py [--runs 3000] [--seed 1] [--part NAME]
 
 A row is one procedure under one truth. Rates that promise an error probability must stay below it but for the spread of
 the simulation (three standard errors); rates of detection and the peeked z test, which shows why all of this is needed,
@@ -352,7 +352,7 @@ PARTS = (peeking, margins, detection, adjusted, diverging, ratios, proportions, 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=4000, help="simulated rollouts; costly parts take two fifths")
+    parser.add_argument("--runs", type=int, default=3000, help="simulated rollouts; costly parts take two fifths")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=[part.__name__ for part in PARTS], help="only this one")
     options = parser.parse_args()
