@@ -18,6 +18,7 @@ BENCHES = {
     "receive": "the server's hook on pushes of 1 to 5,000 commits",
     "runner": "canary runner at 64 requests in flight",
     "eval_runner": "runs of suites at 64 requests in flight, single questions and sessions, from 100 to 100,000 cases",
+    "telemetry": "events written beside a bare append, and a look at 10 million outcomes beside the bare query",
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
     "backtest": "the gate on recorded replies of real models, beside a paired bootstrap",
