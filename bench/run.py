@@ -19,6 +19,7 @@ BENCHES = {
     "runner": "canary runner at 64 requests in flight",
     "eval_runner": "runs of suites at 64 requests in flight, single questions and sessions, from 100 to 100,000 cases",
     "runtime": "load and render from a warm snapshot, of 10 and of 10,000 prompts",
+    "telemetry": "events written beside a bare append, and a look at 10 million outcomes beside the bare query",
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
     "error_rates": "how often the sequential procedures err, cover and detect, in simulated rollouts",

@@ -20,14 +20,11 @@ _STEPWISE = frozenset({"first", "last", "slope", "carried", "satisfied"})
 
 
 def metric_parts(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric], window: Window) -> list[ir.Table]:
-    """Return, for metric number i, the rows ``m<i>`` with its sums and ``latest m<i>`` with its latest event."""
+    """Return, for metric number i, the rows ``m<i>`` with its sums."""
     near = _near(seen, units, metrics)
     wide = _wide(near, units, metrics)
     parts = []
     for index, metric in enumerate(metrics):
-        mine = seen.filter(_is(seen, metric))
-        latest = mine.aggregate(n=mine.ts.max())
-        parts.append(row(latest, f"latest m{index}", n=latest.n.fill_null(0)))
         if metric.aggregate == "survival":
             parts.append(_survival(near, units, metric, window, f"m{index}"))
         elif metric.aggregate in _STEPWISE:
