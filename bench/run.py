@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHES = {
+    "rollout": "a look at a rollout with 10 million outcomes, and chains of 10,000 decisions",
     "hooks": "hook process and full check, on a generated repository of 10,000 prompts",
     "log_verify": "log of 1,500 releases and verify of one",
     "receive": "the server's hook on pushes of 1 to 5,000 commits",

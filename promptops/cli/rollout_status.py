@@ -66,11 +66,11 @@ def _show(prompt: str | None, environment: str, source: str | None, *, as_json: 
             for chain in chains.values()
             if chain[0].rollout is not None and chain[0].rollout.alive
         ]
-        told = [] if as_json else [_text(git, look) for look in looks]
+        texts = [] if as_json else [_text(git, look) for look in looks]
     if as_json:
         echo_json([_document(look) for look in looks])
         return
-    click.echo("\n\n".join(told) or f"no rollout runs in {printable(environment)}")
+    click.echo("\n\n".join(texts) or f"no rollout runs in {printable(environment)}")
 
 
 def _chains(git: Git, environment: str, prompt: str | None) -> dict[str, list[Decision]]:
@@ -101,10 +101,10 @@ def _document(look: Look) -> dict[str, Any]:
 def _text(git: Git, look: Look) -> str:
     from promptops.rollout import deriving, text
 
-    notes = [f"no new evidence: {look.failure.message}"] if look.failure else []
     before = look.before
+    notes = [f"no new evidence: {look.failure.message}"] if look.failure else []
     status = text.Status(
         before.prompt, before.environment, before.step.document(), deriving.plan_of(git, before), look.verdict, look.at,
         notes,
     )  # fmt: skip
-    return "\n".join(text.render(status))
+    return "\n".join(printable(line) for line in text.render(status))

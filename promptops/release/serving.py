@@ -202,6 +202,16 @@ def _earlier(place: Desk, decisions: list[Decision]) -> list[str]:
     return list(dict.fromkeys([*served, *fit]))
 
 
+def is_ramping(git: Git, environment: str, prompt: str) -> bool:
+    """Return whether the newest decision that this clone has is of a rollout that runs; it is not judged."""
+    head = refs.read(git, live.ref_of(environment, prompt))
+    try:
+        rollout = live.read(git, head).rollout if head else None
+    except PromptopsError:
+        return False
+    return rollout is not None and rollout.alive
+
+
 def decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:
     """Return the decisions about a prompt, newest first, of which the newest counts; none where nothing serves.
 
