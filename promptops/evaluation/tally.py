@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from promptops.evaluation.exam import Exam
-    from promptops.evaluation.gate import GateResult, Verdict
+    from promptops.evaluation.gate import GateResult
+    from promptops.evaluation.gate_rows import Verdict
     from promptops.evaluation.sampling import Draw
     from promptops.inference.reply import Reply
     from promptops.registry.configuration import Configuration

@@ -11,7 +11,7 @@ from support import changed
 
 from promptops.errors import PromptopsError
 from promptops.evaluation import evaluators
-from promptops.evaluation.gate_evidence import rederive
+from promptops.evaluation.gate_evidence import resume
 from promptops.inference import client
 from promptops.inference.retry import RetryPolicy as Policy
 
@@ -49,7 +49,7 @@ def test_a_judge_gates_and_its_verdict_can_be_derived_again(bench):
     assert result.verdict == "fail"
     (row,) = result.guardrails
     assert (row["metric"], row["verdict"], row["baseline"], row["candidate"]) == ("flattery", "fail", 0.0, 1.0)
-    assert rederive(result.evidence).verdict == "fail"
+    assert resume(result.evidence).verdict().verdict == "fail"
     asked = [seen.body for seen in requests if seen.body["model"] == "judge"]
     assert all(body["response_format"]["type"] == "json_schema" for body in asked)
     assert run(bench, strict, share=0.0, candidate=bench.configuration("Answer now."))[0].verdict == "pass"
@@ -86,7 +86,7 @@ def test_a_judge_that_goes_by_position_decides_nothing(bench):
     (row,) = result.guardrails
     assert (row["verdict"], row["baseline"], row["candidate"]) == ("inconclusive", 0.5, 0.5)
     assert "tone/flattery/consistent (baseline 0.000, candidate 0.000) is not above 0.5" in row["reason"]
-    assert rederive(result.evidence).verdict == "inconclusive"
+    assert resume(result.evidence).verdict().verdict == "inconclusive"
 
 
 def test_several_judges_are_all_asked(bench):
@@ -138,8 +138,8 @@ def test_a_judge_that_did_not_earn_it_cannot_gate(bench, record, why):
     result, _ = run(bench, strict, suites=[suite(definition(), record)])
     assert result.verdict == "inconclusive"
     assert any(why in reason for reason in result.reasons), result.reasons
-    assert rederive(result.evidence).verdict == "inconclusive"
-    assert why in rederive(result.evidence).rows[0].reason
+    assert resume(result.evidence).verdict().verdict == "inconclusive"
+    assert why in resume(result.evidence).verdict().rows[0].reason
 
 
 def test_a_judge_without_a_record_is_told_apart(bench):
