@@ -10,9 +10,12 @@ from inference.faults import Answer, FaultServer, error
 from support import changed
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import evaluators
+from promptops.evaluation import evaluators, report
 from promptops.evaluation.gate_evidence import resume
+from promptops.evaluation.judging.watch import Watch
+from promptops.evaluation.transcript import single
 from promptops.inference import client
+from promptops.inference.reply import Reply
 from promptops.inference.retry import RetryPolicy as Policy
 
 PAIR = {"choices": None, "pair": True}
@@ -53,6 +56,28 @@ def test_a_judge_gates_and_its_verdict_can_be_derived_again(bench):
     asked = [seen.body for seen in requests if seen.body["model"] == "judge"]
     assert all(body["response_format"]["type"] == "json_schema" for body in asked)
     assert run(bench, strict, share=0.0, candidate=bench.configuration("Answer now."))[0].verdict == "pass"
+
+
+def test_the_canary_shows_level_length_and_self_agreement_of_a_judge(bench):
+    # The candidate's words are the longer ones, and are judged to flatter.
+    result, _ = run(bench, strict)
+    (row,) = result.judges
+    assert (row["suite"], row["metric"], row["calibrated"]) == ("tone", "flattery", None)
+    assert (row["level"], row["length"]) == (0.5, 1.0)
+    assert row["repeated"] == row["same"]
+    told = report.text(result, width=100)
+    assert "judge tone/flattery: mean 0.500, +1.00 rank correlation with words" in told
+
+
+def test_a_judge_that_contradicts_itself_is_shown_to():
+    watch = Watch()
+    answer = single(Reply("k", "One two three.", "m", None))
+    for score in (1.0, 0.0, 1.0, 1.0):
+        watch.add("tone", "flattery", "a", answer, score)
+    watch.add("tone", "flattery", "b", answer, 0.0)
+    (row,) = watch.rows(lambda _suite, _metric: 0.25)
+    assert (row["n"], row["repeated"], row["same"]) == (5, 3, 2)
+    assert (row["level"], row["calibrated"], row["length"]) == (0.6, 0.25, None)
 
 
 def test_verdicts_are_paid_once_under_their_judge_s_name(bench):
