@@ -132,10 +132,15 @@ def promote(
 def _to_promote(place: Desk, wish: _Wish) -> str:
     standing = [release for release in history.releases(place.git, wish.prompt) if not release.withdrawn]
     if wish.short is None and not standing:
-        raise PromptopsError(
-            f"there is no release of {wish.prompt} to promote", hint=f"promptops release {wish.prompt}"
-        )
+        raise PromptopsError(f"there is no release of {wish.prompt} to promote", hint=_first(place.git, wish.prompt))
     return wish.short or standing[0].tag
+
+
+def _first(git: Git, prompt: str) -> str:
+    """Return the next step where no release stands: of a prompt whose releases were withdrawn it is another prompt."""
+    if history.releases(git, prompt):
+        return f"every release was withdrawn: mend the prompt, then promptops bump {prompt}; promptops release {prompt}"
+    return f"promptops release {prompt}"
 
 
 def rollback(
