@@ -21,6 +21,7 @@ BENCHES = {
     "runtime": "load and render from a warm snapshot, of 10 and of 10,000 prompts",
     "embedded": "what the gate sees on the embedded model: style, and that forced choices are not valid there",
     "operating_characteristics": "what canaries decide, over recorded replies of the embedded model",
+    "error_rates": "how often the sequential procedures err, cover and detect, in simulated rollouts",
     "backtest": "the gate on recorded replies of real models, beside a paired bootstrap",
 }
 

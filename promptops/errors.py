@@ -9,6 +9,9 @@ PromptopsError           could not check or carry out (exit 3)
 
 from __future__ import annotations
 
+# A message quotes what was found, which may be of any length: its start says what is wrong, its end what came last.
+_START, _END = 800, 1200
+
 
 class PromptopsError(Exception):
     """Something outside the judged content stops the work; carries what to do next.
@@ -32,12 +35,18 @@ class PromptopsError(Exception):
         line: int | None = None,
         column: int | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = bounded(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else bounded(hint)
         self.path = path
         self.line = line
         self.column = column
+
+
+def bounded(text: str) -> str:
+    """Return ``text``, of one with more than 2,000 characters the start and the end."""
+    left = len(text) - _START - _END
+    return text if left <= 0 else f"{text[:_START]} ... ({left:,} characters left out) ... {text[-_END:]}"
 
 
 class InputError(PromptopsError):

@@ -102,11 +102,19 @@ def _show_result(result: CanaryResult, *, as_json: bool) -> int:
 
 
 def _plan_lines(planned: Forecast) -> list[str]:
-    cases = (
-        ", ".join(f"{count} of {printable(pool)}" for pool, count in planned.cases.items()) or "a harness asks its own"
-    )
+    lines = [f"harness   {printable(name)}: asks its own, once in each arm; not counted" for name in planned.harnesses]
+    if planned.cases:
+        lines += _asked_lines(planned)
+    lines.append("budget    " + (", ".join(f"{value:g} {name}" for name, value in planned.budget.items()) or "none"))
+    for name, can in planned.provable.items():
+        what = ", ".join(_PROVABLE[key].format(_least(least)) for key, least in can.items())
+        lines.append(f"provable  {printable(name)}: {what}")
+    return lines
+
+
+def _asked_lines(planned: Forecast) -> list[str]:
     lines = [
-        f"cases     {cases}",
+        "cases     " + ", ".join(f"{count} of {printable(pool)}" for pool, count in planned.cases.items()),
         f"replies   {_span(planned.replies)}",
         f"          and up to {planned.ahead:,} under way at the verdict: paid and kept, not judged",
         f"tokens    about {_count(planned.tokens['expected'])}, {_count(planned.tokens['worst'])} at worst",
@@ -114,12 +122,7 @@ def _plan_lines(planned: Forecast) -> list[str]:
     if planned.cost["expected"] is not None:
         worst = "unknown" if planned.cost["worst"] is None else f"{planned.cost['worst']:.2f}"
         lines.append(f"cost      about {planned.cost['expected']:.2f} {planned.currency}, {worst} at worst")
-    lines.append(f"time      about {planned.seconds:.0f} s ({planned.rate})")
-    lines.append("budget    " + (", ".join(f"{value:g} {name}" for name, value in planned.budget.items()) or "none"))
-    for name, can in planned.provable.items():
-        what = ", ".join(_PROVABLE[key].format(_least(least)) for key, least in can.items())
-        lines.append(f"provable  {printable(name)}: {what}")
-    return lines
+    return [*lines, f"time      about {planned.seconds:.0f} s ({planned.rate})"]
 
 
 def _span(counts: dict[str, int | None]) -> str:

@@ -112,8 +112,11 @@ def _report(environment: str, found: list[tuple[str, Drift]], *, as_json: bool) 
         click.echo(
             f"{printable(tag)} in {environment}: compared with {_USED[drifted.used]} (baseline: then, candidate: now)"
         )
+        for name in drifted.left_out:
+            click.echo(f"left out: {printable(name)}, which a harness asks: run a canary to see whether it moved")
         click.echo(report.text(drifted.result, colour=report.colourful(sys.stdout)), color=True)
 
 
 def _document(environment: str, tag: str, drifted: Drift) -> dict[str, Any]:
-    return {"environment": environment, "tag": tag, "used": drifted.used, **report.as_json(drifted.result)}
+    place = {"environment": environment, "tag": tag, "used": drifted.used, "left_out": list(drifted.left_out)}
+    return {**place, **report.as_json(drifted.result)}

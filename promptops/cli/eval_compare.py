@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from promptops.evaluation.runs.comparison import Pair
 
+_TRIPWIRE = "drift trip-wire, does not measure agreement"
+
 
 @click.command(
     "compare",
@@ -26,9 +28,12 @@ if TYPE_CHECKING:
 )
 @click.argument("first")
 @click.argument("second")
+@click.option(
+    "--tripwires", is_flag=True, help="Say too whether sentiment and embeddings moved; neither measures agreement."
+)
 @reporting.report_options
 @json_option
-def command(first: str, second: str, *, report: str | None, output: str | None, as_json: bool) -> None:
+def command(first: str, second: str, *, tripwires: bool, report: str | None, output: str | None, as_json: bool) -> None:
     """Compare two runs of the same suites, case by case.
 
     The difference of means is that of pairs of the same case and replicate, with a 95 % interval by case. It decides
@@ -43,10 +48,13 @@ def command(first: str, second: str, *, report: str | None, output: str | None, 
         raise InconclusiveError("no case and replicate was answered in both runs")
     if report is not None:
         reporting.deliver(reporting.of_pair(base, other, found, report), output)
+    moved = comparison.tripwires(base, other) if tripwires else []
     if as_json:
-        echo_json(found)
+        told = [{"label": _TRIPWIRE, **each._asdict()} for each in moved]
+        echo_json({**found, "tripwires": told} if tripwires else found)
     elif report is None or output is not None:
-        click.echo("\n".join([*text.comparison(found), *_worst(base, other, found)]))
+        lines = [f"{_TRIPWIRE}: {each}" for each in moved]
+        click.echo("\n".join([*text.comparison(found), *lines, *_worst(base, other, found)]))
 
 
 def _worst(base: store.Folder, other: store.Folder, found: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ import click
 from promptops.cli import evaluating, reporting
 from promptops.cli.opening import at_option, echo_json, json_option
 from promptops.errors import UsageError
-from promptops.evaluation.runs import store, summary
+from promptops.evaluation.runs import price, store, summary
 from promptops.inference.client import CONCURRENCY
 from promptops.repo.git import Git
 
@@ -94,7 +94,7 @@ def _opened(git: Git, suites: tuple[str, ...], options: dict[str, Any]) -> tuple
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:
     if as_json:
-        echo_json(plan.document())
+        echo_json({**plan.document(), "forecast": price.estimate(plan)._asdict()})
     else:
-        click.echo("\n".join(evaluating.plan_lines(plan)))
+        click.echo("\n".join(evaluating.plan_lines(plan, plan.document())))
     return 0

@@ -10,9 +10,9 @@ import click
 from promptops.cli.opening import open_registry
 from promptops.errors import UsageError
 from promptops.evaluation import callables
-from promptops.evaluation.runs import asking, store, text
+from promptops.evaluation.runs import asking, price, store, text
 from promptops.evaluation.runs.plan import Plan, Selection, same
-from promptops.evaluation.runs.summary import failed
+from promptops.evaluation.runs.summary import beyond, failed
 from promptops.release import proofs
 from promptops.text import printable
 
@@ -136,7 +136,7 @@ def limits(given: str | None) -> dict[str, float]:
 
 
 def last_failed(root: str, plan: Plan) -> Plan:
-    """Return the plan of what failed in the newest run of the same prompt and suites.
+    """Return the plan of what failed in the newest run of the same prompt and suites: `failed` or `beyond` a limit.
 
     Raises:
         UsageError: there is no such run, or nothing failed.
@@ -148,9 +148,10 @@ def last_failed(root: str, plan: Plan) -> Plan:
             break
     else:
         raise UsageError("no earlier run asked this prompt these suites", hint="run without --last-failed first")
+    rails = {suite.name: suite.guardrails for suite in plan.suites}
     found: dict[str, dict[str, None]] = {}
     for line in store.Results(folder.results).lines():
-        if failed(line):
+        if failed(line) or beyond(line, rails.get(line["suite"], ())):
             found.setdefault(line["suite"], {})[line["case"]] = None
     if not found:
         raise UsageError(f"nothing failed in run {folder.name}", hint="run without --last-failed")
@@ -158,24 +159,36 @@ def last_failed(root: str, plan: Plan) -> Plan:
     return replace(plan, selection=replace(plan.selection, cases=cases))
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return what a run would ask."""
-    lines = [text.title(plan.document())]
+def plan_lines(plan: Plan, document: Mapping[str, Any]) -> list[str]:
+    """Return what a run would ask; ``document`` is the plan's."""
+    lines = [text.title(document)]
     for name, count in plan.counts().items():
         asked = f"{count['cases']:,} cases, asked {count['asked']:,} times, {count['calls']:,} replies at most"
         lines.append(f"{printable(name)}: {asked}")
+    lines += _price_lines(price.estimate(plan))
     lines.append("budget: " + (", ".join(f"{value:g} {name}" for name, value in plan.budget.items()) or "none"))
     return lines
 
 
+def _price_lines(found: price.Estimate) -> list[str]:
+    """Return tokens and money, as a canary's plan says them."""
+    worst = "unknown" if found.tokens["worst"] is None else f"{found.tokens['worst']:,}"
+    lines = [f"tokens: about {found.tokens['expected']:,}, {worst} at worst{found.without}"]
+    if found.cost["expected"] is None:
+        return [*lines, "cost: unknown, since the model file states no price"]
+    most = "unknown" if found.cost["worst"] is None else f"{found.cost['worst']:.4f}"
+    return [*lines, f"cost: about {found.cost['expected']:.4f} {found.currency}, {most} at worst"]
+
+
 def conducted(plan: Plan, folder: store.Folder, *, new: bool) -> dict[str, Any]:
     """Ask what is planned, with progress on standard error, and return the summary."""
+    document = plan.document()
     if new:
-        folder.write_settings(plan.document())
-    for line in plan_lines(plan):
+        folder.write_settings(document)
+    for line in plan_lines(plan, document):
         click.echo(line, err=True)
     click.echo(f"run {folder.name}; where it is cut short: promptops eval run --resume {folder.name}", err=True)
-    progress = text.Progress(plan.document()["model"]["currency"])
+    progress = text.Progress(document["model"]["currency"])
     try:
         return asking.conduct(plan, folder, progress)
     finally:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "override": "rollout_hand:override",
     "verify": "rollout_history:verify",
     "history": "rollout_history",
+    "report": "rollout_report",
 }
 
 

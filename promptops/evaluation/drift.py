@@ -71,10 +71,12 @@ class Drift:
     Attributes:
         used: `REPLIES` when the canary's own replies were compared with, `MEANS` when only its statistics were.
         result: baseline is the release then, candidate the release now.
+        left_out: suites of a harness, which are not asked again.
     """
 
     used: str
     result: CanaryResult
+    left_out: tuple[str, ...] = ()
 
 
 def run(
@@ -94,7 +96,8 @@ def run(
     """
     study = _with_replies(released, settings, evidence_dir, code) or _with_means(released, settings, evidence_dir, code)
     used = REPLIES if study.past and study.past.replies else MEANS
-    return Drift(used, conduct(study, 1.0, progress))
+    left_out = tuple(suite.name for suite in released.suites if suite.harness)
+    return Drift(used, conduct(study, 1.0, progress), left_out)
 
 
 def _with_replies(released: Released, settings: Canary, evidence_dir: str, code: Code) -> Study | None:

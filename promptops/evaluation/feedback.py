@@ -20,6 +20,7 @@ KIND = "feedback"
 POSITIVE = 4.0
 _MAX_LINE = 1 << 20
 _SHAPE = '{"case": "...", "version": "1.2.0", "rating": true, false, a number or null for no answer}'
+_ONE = f"one JSON object a line: {_SHAPE}"
 
 
 class Summary(NamedTuple):
@@ -76,10 +77,10 @@ def read(data: bytes, path: str, *, positive: float = POSITIVE) -> Feedback:
             try:
                 case, version, pleased = _entry(canonical.loads(line, limit=_MAX_LINE), positive)
             except InputError as error:
-                raise InputError(error.message, hint=error.hint, path=path, line=number) from error
+                raise InputError(error.message, hint=error.hint or _ONE, path=path, line=number) from error
             found[case, version] += (pleased,)
     if not found:
-        raise InputError("the file holds no feedback", hint=f"one JSON object a line: {_SHAPE}", path=path)
+        raise InputError("the file holds no feedback", hint=_ONE, path=path)
     return Feedback(dict(found))
 
 
@@ -88,7 +89,7 @@ def _entry(value: Any, positive: float) -> tuple[str, str, bool | None]:
     case, version, rating = (members.get(name) for name in ("case", "version", "rating"))
     usable = isinstance(case, str) and isinstance(version, str) and "rating" in members
     if not usable or not (rating is None or isinstance(rating, bool | int | float)):
-        raise InputError("this is no feedback on a reply", hint=f"one JSON object a line: {_SHAPE}")
+        raise InputError("this is no feedback on a reply", hint=_ONE)
     pleased = rating if rating is None or isinstance(rating, bool) else rating >= positive
     return str(case), str(version), pleased
 

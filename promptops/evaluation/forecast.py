@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class Forecast:
         seconds: for the expected replies.
         rate: where ``seconds`` comes from.
         notes: what else to know.
+        harnesses: suites that a harness asks: none of their replies is counted.
     """
 
     cases: dict[str, int]
@@ -70,6 +71,7 @@ class Forecast:
     budget: dict[str, float]
     share: float
     notes: list[str]
+    harnesses: list[str] = field(default_factory=list)
 
 
 def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
@@ -102,6 +104,7 @@ def forecast(study: Study, latencies: Iterable[float] = ()) -> Forecast:
         budget=dict(study.settings.budget),
         share=study.plan["share"],
         notes=list(study.notes),
+        harnesses=sorted(study.exam.harnesses),
     )
 
 
@@ -176,7 +179,7 @@ def _distances(rail: Guardrail, replies: int, guardrails: int) -> dict[str, floa
 def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, float | None]]:
     """Return tokens and money for so many pairs, from a sample of the requests that would be sent."""
     draws = study.order().take(_SAMPLE, study.exam.pools())
-    tokens: dict[str, int | None] = {"expected": 0, "worst": 0}
+    counts: dict[str, int | None] = {"expected": 0, "worst": 0}
     cost: dict[str, float | None] = {"expected": 0.0, "worst": 0.0}
     for configuration in study.configurations.values():
         requests = [
@@ -187,17 +190,17 @@ def _sizes(study: Study, pairs: int) -> tuple[dict[str, int | None], dict[str, f
         ]
         price = Price.read(configuration.model.settings.get("price"))
         share = pairs / len(draws) if draws else 0.0
-        for name, used in _tokens(configuration, requests).items():
-            tokens[name] = _add(tokens[name], used and round(share * sum(used)))
+        for name, used in tokens(configuration, requests).items():
+            counts[name] = _add(counts[name], used and round(share * sum(used)))
             cost[name] = _add(cost[name], price.cost(*used) * share if used and price else None)
-    return tokens, cost
+    return counts, cost
 
 
 def _add(one: Any, other: Any) -> Any:
     return None if one is None or other is None else one + other
 
 
-def _tokens(configuration: Configuration, requests: list[dict[str, Any]]) -> dict[str, tuple[int, int] | None]:
+def tokens(configuration: Configuration, requests: list[dict[str, Any]]) -> dict[str, tuple[int, int] | None]:
     """Return tokens of prompt and answer over all requests; None where nothing bounds the answers."""
     meter = Meter(None, configuration.model.settings.get("limits"), Budget())
     sizes = [len(json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")) for request in requests]

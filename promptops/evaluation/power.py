@@ -261,7 +261,10 @@ def study_power(study: Study, *, harm: float = HARM, runs: int = RUNS, seed: int
     """
     subject, exam = study.store.subject, study.exam
     if not exam.pools():
-        raise InputError("every suite is asked by a harness, whose power cannot be simulated")
+        raise InputError(
+            "every suite is asked by a harness, whose power cannot be simulated",
+            hint="name a suite with cases in `evals:`, or judge the harness by promptops gate mutate",
+        )
     mode: Mode = "paired" if BASELINE in study.configurations else "absolute"
     noise = measure(study.store.root, exam, subject.prompt, subject.suites, mode)
     planned = forecast(study)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from promptops.evaluation.result import CanaryResult
 
 _COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33"}
-_HEADER = ("suite", "metric", "baseline", "candidate", "difference", "interval", "margin", "n", "verdict")
+_HEADER = ("suite", "metric", "baseline", "candidate", "difference", "interval", "margin", "n", "words", "verdict")
 _TEXT_COLUMNS = 2
 _NARROWEST = 40
 _WIDEST = 160
@@ -88,8 +88,14 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"[{row['low']:{sign}.3f}, {row['high']:{sign}.3f}]",
         f"{bound:g}" if paired else f"limit {bound:g}",
         str(row["n"]),
+        _words(row.get("words") or {}),
         str(row["verdict"]),
     )
+
+
+def _words(means: Mapping[str, float]) -> str:
+    """Return how long a reply of each arm is: most scores move with it. What a harness asks is not known."""
+    return " to ".join(f"{means[arm]:.0f}" for arm in ("baseline", "candidate") if arm in means) or "-"
 
 
 def _number(value: float | None, sign: str = "") -> str:

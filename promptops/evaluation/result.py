@@ -18,7 +18,8 @@ class CanaryResult:
         verdict: ``pass``, ``fail`` or ``inconclusive``.
         share: fraction in (0, 1] of traffic replayed, and the most exposure before promotion.
         attempts: how many canaries of this prompt were started against this baseline, this one included.
-        guardrails: one row per guardrail: metric, suite, baseline, candidate, difference, low, high, margin, verdict.
+        guardrails: one row per guardrail: metric, suite, baseline, candidate, difference, low, high, margin, verdict,
+            and ``words``, the mean length of a reply by arm, which most scores move with.
         evidence: sufficient statistics from which the verdict can be derived again.
         suites: digest by suite name.
         traffic: digest of the recorded traffic that was replayed, or None.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
+from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.evaluation import callables, evaluators, feedback
@@ -87,7 +87,7 @@ class Scorer:
                 floors |= {f"{name}/{floor}": mark for floor, mark in reading.floors.items()}
             else:
                 found = self._each(definition, case, transcript)
-                scores[name] = None if found is None else fmean(found)
+                scores[name] = None if found is None else fsum(found) / len(found)
         if case.expect:
             held = [self._each(definition, case, transcript) for definition in case.expect]
             read = [min(each) for each in held if each is not None]

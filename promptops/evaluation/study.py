@@ -193,6 +193,8 @@ def _notes(exam: Exam, plan: Mapping[str, Any], unfit: Mapping[str, str], share:
         notes.append(f"continues evidence that was started with a share of {plan['share']:.4g}, not {share:.4g}")
     if exam.harnesses:
         notes.append(f"asked by a harness, whose requests no forecast knows: {', '.join(exam.harnesses)}")
+    if untrusted := sorted(exam.harnesses.keys() - exam.trusted):
+        notes.append(f"a harness of the work tree is not run: give --base, or release, to judge {', '.join(untrusted)}")
     if exam.unlimited:
         notes.append(f"without a limit, and so not judged in a first release: {', '.join(exam.unlimited)}")
     return tuple(notes)

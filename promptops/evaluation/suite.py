@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from promptops.errors import InputError
@@ -17,6 +18,7 @@ from promptops.evaluation.measures.fit import misfit
 from promptops.registry.project import Canary
 
 if TYPE_CHECKING:
+    from promptops.evaluation.datasets.made import Placed
     from promptops.evaluation.feedback import Feedback
     from promptops.evaluation.harness.spec import Spec
     from promptops.evaluation.judging.judge import Judge
@@ -26,7 +28,7 @@ EXPECTED = "expected"
 Pointer: TypeAlias = tuple[str | int, ...]
 Where: TypeAlias = Callable[[Pointer], tuple[int, int]]
 # Returns the cases of an entry of `data`.
-Load: TypeAlias = Callable[[Mapping[str, Any]], list[dict[str, Any]]]
+Load: TypeAlias = "Callable[[Mapping[str, Any]], list[Placed]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +157,27 @@ def parse(
 
 
 def _cases(value: dict[str, Any], load: Load | None, faults: _Faults) -> tuple[Case, ...]:
-    placed = [(item, ("cases", index)) for index, item in enumerate(value.get("cases", ()))]
+    placed = [(item, ("cases", index), faults) for index, item in enumerate(value.get("cases", ()))]
     for index, entry in enumerate(value.get("data", ())):
-        placed += [(item, ("data", index)) for item in (load(entry) if load else ())]
+        placed += [
+            (each.case, ("data", index), _Faults(each.path, partial(_line, each.line)))
+            for each in (load(entry) if load else ())
+        ]
     cases: dict[str, Case] = {}
-    for item, place in placed:
-        case = _case(item, place, faults)
+    for item, place, of in placed:
+        case = _case(item, place, of)
         if place[0] == "data" and any(turn.simulate for view in case.views.values() for turn in view.turns):
             hint = "write the case into the suite, whose digest covers the model"
-            faults.refuse(f"case {case.id} is data, and cannot simulate a user", place, hint)
+            of.refuse(f"case {case.id} is data, and cannot simulate a user", place, hint)
         if case.id in cases:
-            faults.refuse(f"two cases have the id {case.id}", (*place, "id"), "give each case an id of its own")
+            of.refuse(f"two cases have the id {case.id}", (*place, "id"), "give each case an id of its own")
         cases[case.id] = case
     return tuple(cases.values())
+
+
+def _line(line: int, _place: Pointer) -> tuple[int, int]:
+    """Return where a row is: every part of it stands in the row's line."""
+    return line, 1
 
 
 def _harness(value: dict[str, Any], faults: _Faults) -> Spec | None:
@@ -221,9 +231,7 @@ def _turn(item: str | dict[str, Any], place: Pointer, faults: _Faults) -> Turn:
 
 
 def _expectations(item: dict[str, Any], place: Pointer, faults: _Faults) -> tuple[Definition, ...]:
-    return tuple(
-        faults.check(evaluators.expectation(kind, argument), (*place, kind)) for kind, argument in item.items()
-    )
+    return tuple(faults.expectation(kind, argument, (*place, kind)) for kind, argument in item.items())
 
 
 def _guardrails(value: dict[str, Any], margin: float, faults: _Faults) -> tuple[Guardrail, ...]:
@@ -263,10 +271,11 @@ def _check_metric(suite: Suite, rail: Guardrail, place: Pointer, faults: _Faults
 
 @dataclass(frozen=True, slots=True)
 class _Faults:
-    """Where a file is, so that a fault in it can be pointed at."""
+    """Where a file is, so that a fault in it can be pointed at; and the expectations in it so far."""
 
     path: str | None
     where: Where | None
+    known: dict[tuple[str, str], Definition] = field(default_factory=dict)
 
     def refuse(self, message: str, place: Pointer, hint: str | None) -> NoReturn:
         line, column = self.where(place) if self.where else (None, None)
@@ -278,3 +287,11 @@ class _Faults:
         except InputError as error:
             self.refuse(error.message, place, error.hint)
         return definition
+
+    def expectation(self, kind: str, argument: Any, place: Pointer) -> Definition:
+        """Return the definition of an expectation; cases that expect the same words share one."""
+        if not isinstance(argument, str):
+            return self.check(evaluators.expectation(kind, argument), place)
+        if (kind, argument) not in self.known:
+            self.known[kind, argument] = self.check(evaluators.expectation(kind, argument), place)
+        return self.known[kind, argument]

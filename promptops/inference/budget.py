@@ -205,6 +205,8 @@ class Budget:
     def _over(self, worst: Usage, held: Usage) -> str | None:
         if self.requests is not None and self.sent >= self.requests:
             return "requests"
+        if self.usd is None and self.tokens is None:
+            return None
         tokens, cost = _plus(self.spent, self._scaled(_plus(held, worst)))
         if self.usd is not None and cost > self.usd * _SLACK:
             return "usd"

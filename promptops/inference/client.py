@@ -31,6 +31,7 @@ CONCURRENCY = 64
 # Calls in a row, all their attempts failed, that end a run which had replies before; without any, one does.
 _BARREN = 16
 _NOTHING = Usage(0, 0.0)
+_ENCODED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _Task = asyncio.Task[Reply | Failure]
 
 
@@ -143,7 +144,7 @@ class Client:
             self._check()
             task = self._start(call)
             try:
-                await asyncio.wait({task})
+                await _end(task)
             except asyncio.CancelledError:
                 await self._drain({task})
                 raise
@@ -231,7 +232,7 @@ class Client:
             )
 
     def _prepare(self, call: Call) -> _Order:
-        body = json.dumps(call.request, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        body = _ENCODED(call.request).encode("utf-8", "replace")
         prompt, completion = self._meter.worst(call.request, len(body))
         return _Order(call, body, prompt, completion, Usage(prompt + completion, self._meter.cost(prompt, completion)))
 
@@ -334,6 +335,18 @@ class Client:
         finally:
             sleeper.cancel()
             self._sleepers.discard(sleeper)
+
+
+async def _end(task: _Task) -> None:
+    """Wait until a task has ended in whatever way; a caller that is cancelled leaves it alone."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def tell(_: _Task) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    task.add_done_callback(tell)
+    await ended
 
 
 def complete(

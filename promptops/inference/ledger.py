@@ -86,7 +86,9 @@ class Ledger:
         if not self._begun:
             self._file.append({"run": self._wall(), **self.spent._asdict()})
             self._begun = True
-        self._file.append({"sent": self._sent + 1, "at": at, "lasting": lasting, **worst._asdict()})
+        self._file.append(
+            {"sent": self._sent + 1, "at": at, "lasting": lasting, "tokens": worst.tokens, "cost": worst.cost}
+        )
         self._sent += 1
         return self._sent
 
@@ -102,7 +104,7 @@ class Ledger:
         Raises:
             PromptopsError: it could not be written; the attempt stays recorded as its worst case.
         """
-        self._file.append({"settled": number, "at": at, **used._asdict(), "ratio": ratio})
+        self._file.append({"settled": number, "at": at, "tokens": used.tokens, "cost": used.cost, "ratio": ratio})
 
     def close(self) -> None:
         """Flush to the disk."""

@@ -7,6 +7,7 @@ readers could see differently (duplicate keys, tags, merge keys, odd numbers, se
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import Any, NamedTuple
 
 from _ruamel_yaml import (
@@ -255,6 +256,8 @@ class _Builder:
                 self._scalar(event)
             if event.anchor is not None:
                 self._fail("anchors on keys are not allowed", event)
+            # The same few names stand in each of many thousand cases.
+            key = intern(key)
             if key in members:
                 self._fail(f"key {key} appears twice", event)
             members[key] = self._node(following(), depth + 1)

@@ -6,7 +6,6 @@ import hashlib
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import PromptopsError, RefusedError
@@ -20,8 +19,9 @@ from promptops.text import counted
 from promptops.trust import reviews
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from promptops.evaluation.datasets.made import Placed
     from promptops.evaluation.suite import Suite
     from promptops.registry.configuration import Configuration
     from promptops.registry.project import Canary
@@ -162,12 +162,22 @@ def suite(registry: Registry, name: str, settings: Canary, *, cases: bool = True
         PromptopsError: its data cannot be read.
     """
     from promptops.evaluation import suite as suites
-    from promptops.evaluation.datasets import loading
 
     document = registry.suite_document(name)
-    load = partial(loading.load, read=registry.source.read, allow_python=allow_python) if cases else None
+
+    def load(entry: Mapping[str, Any]) -> list[Placed]:
+        # Most suites write their cases down, and a verifier has no time for readers of tables.
+        from promptops.evaluation.datasets import loading
+
+        return loading.placed(entry, read=registry.source.read, allow_python=allow_python)
+
     found = suites.parse(
-        name, document.value, margin=settings.margin, path=document.path, where=document.where, load=load
+        name,
+        document.value,
+        margin=settings.margin,
+        path=document.path,
+        where=document.where,
+        load=load if cases else None,
     )
     files = {path: registry.source.read(path) for path in sorted(found.paths)}
     return replace(

@@ -57,8 +57,9 @@ class Measured(NamedTuple):
         units: matured units in the smaller arm.
         canary: the canary's own mean or ratio, or None.
         harm: e-value against "the canary is no worse".
-        gain: e-value against "the canary is no better by more than the margin" (0 without one).
+        gain: of a proxy, the e-value against "it is no better by more than the margin" (0 without one); else 1.
         low, high: bounds of the effect, or None before the burn-in.
+        uneven: of feedback, the e-value against "as many users of either arm gave any"; else 1.
     """
 
     effect: Effect | None
@@ -68,6 +69,7 @@ class Measured(NamedTuple):
     gain: float
     low: float | None
     high: float | None
+    uneven: float = 1.0
 
 
 NOTHING = Measured(None, 0, None, 1.0, 1.0, None, None)
@@ -77,7 +79,25 @@ def measure_all(plan: Plan, evidence: Evidence | None) -> dict[str, Measured]:
     """Return what evidence says of every metric of the plan."""
     if evidence is None:
         return {measure.name: NOTHING for measure in plan.measures}
-    return {measure.name: measure_one(plan, measure, evidence.metrics.get(measure.name)) for measure in plan.measures}
+    return {
+        measure.name: measure_one(plan, measure, evidence.metrics.get(measure.name))._replace(
+            uneven=_uneven(plan, measure, evidence)
+        )
+        for measure in plan.measures
+    }
+
+
+def _uneven(plan: Plan, measure: Measure, evidence: Evidence) -> float:
+    """Return the e-value against "as many users of either arm gave this feedback": the mean of those of both sides."""
+    answers = measure.responses
+    series = evidence.metrics.get(answers.name) if answers is not None else None
+    if answers is None or series is None or series.kind != answers.kind:
+        return 1.0
+    asked = measure._replace(metric=answers, bounds=None, margin=None)
+    strata = _strata(plan, series.days)
+    units = min(_total(stratum.get(name, _NOBODY) for stratum in strata.values()).n for name in _ARMS)
+    effect = _combined(asked, series, strata) if units >= plan.burn_in else None
+    return mean_e_value([_against(plan, asked, series, effect, worse=worse, null=0.0) for worse in (True, False)])
 
 
 def measure_one(plan: Plan, measure: Measure, series: Series | None) -> Measured:
@@ -92,7 +112,9 @@ def measure_one(plan: Plan, measure: Measure, series: Series | None) -> Measured
     smooth = effect if units >= plan.burn_in else None
     bounds = (None, None) if smooth is None else _bounds(plan, smooth)
     harm = _against(plan, measure, series, smooth, worse=True, null=0.0)
-    gain = _against(plan, measure, series, smooth, worse=False, null=measure.margin or 0.0)
+    gain = 1.0
+    if measure.role == "proxy":
+        gain = _against(plan, measure, series, smooth, worse=False, null=measure.margin or 0.0)
     return Measured(effect, units, canary, harm, gain, *bounds)
 
 

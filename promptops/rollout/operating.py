@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from promptops.rollout.plan import Plan
     from promptops.rollout.simulate import Row
 
-_HEAD = ("truth", "promote", "rollback", "hold", "median day", "users exposed")
+HEAD = ("truth", "promote", "rollback", "hold", "median day", "users exposed")
 _LARGEST = 4 << 20
 
 
@@ -41,17 +41,20 @@ def document(plan: Plan, rows: Sequence[Row], *, units: float, days: int, runs: 
     return {"prompt": plan.prompt, "plan": plan.digest, **settings, "rows": [row._asdict() for row in rows]}
 
 
+def cells(row: Row) -> tuple[str, ...]:
+    """Return one row of the table."""
+    return (row.truth, *(f"{share:.1%}" for share in row[1:4]), f"{row.day:g}", f"{row.exposed:,.0f}")
+
+
 def table(rows: Sequence[Row], *, units: float, days: int, runs: int) -> list[str]:
     """Return the characteristics as lines of a table."""
-    cells = [
-        (row.truth, *(f"{share:.1%}" for share in row[1:4]), f"{row.day:g}", f"{row.exposed:,.0f}") for row in rows
-    ]
-    widths = [max(len(line[place]) for line in [_HEAD, *cells]) for place in range(len(_HEAD))]
+    lines_of = [cells(row) for row in rows]
+    widths = [max(len(line[place]) for line in [HEAD, *lines_of]) for place in range(len(HEAD))]
     lines = [
         "  ".join(
             cell.ljust(width) if not place else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        for line in [_HEAD, *cells]
+        for line in [HEAD, *lines_of]
     ]
     return [*lines, f"{runs:,} runs each, {units:,.0f} new users a day, {days} days"]

@@ -89,6 +89,15 @@ class Measure(NamedTuple):
         return 1.0 if self.binary else 0.0
 
     @property
+    def responses(self) -> Metric | None:
+        """Of feedback, whether a user gave any: arms whose users answer more or less often have other answers too."""
+        if not self.feedback or self.metric.missing != "exclude" or self.metric.kind == "survival":
+            return None
+        return self.metric._replace(
+            name=f"{self.name}.given", aggregate="any", missing="zero", day=None, covariate=None, over="outcome"
+        )
+
+    @property
     def decides(self) -> bool:
         """Whether it has a say."""
         return not self.dry_run
@@ -198,8 +207,9 @@ class Plan(NamedTuple):
 
     @property
     def metrics(self) -> list[Metric]:
-        """What telemetry computes."""
-        return [measure.metric for measure in self.measures]
+        """What telemetry computes: the metrics of the plan, then who gave feedback (`Measure.responses`)."""
+        answers = [measure.responses for measure in self.measures if measure.decides]
+        return [*(measure.metric for measure in self.measures), *(each for each in answers if each is not None)]
 
     @property
     def last(self) -> int:

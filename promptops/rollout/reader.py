@@ -70,7 +70,7 @@ class _Reader:
             raise self._fail(
                 ("expires",), "the plan expires before its stages can be over", "raise expires or lower dwell"
             )
-        return Plan(
+        plan = Plan(
             prompt=value["prompt"],
             environment=value.get("environment", "prod"),
             stages=stages,
@@ -89,6 +89,11 @@ class _Reader:
             units_per_day=value.get("units_per_day"),
             dry_run=value.get("dry_run", False),
         )
+        try:
+            metrics.check(plan.metrics)
+        except UsageError as error:
+            raise self._fail(("metrics",), error.message, "NAME.given is who gave the feedback NAME") from error
+        return plan
 
     @property
     def _stale_after(self) -> int:

@@ -48,6 +48,8 @@ def decide(plan: Plan, state: State, evidence: Evidence | None, now: int) -> Ver
     return _invalid(look) or _rollback(look) or _forward(look)
 
 
+# A decision has room for so many.
+_MOST_REASONS = 30
 _PERSON = Missing("person", None, None, None, None)
 
 
@@ -68,7 +70,7 @@ class _Look(NamedTuple):
         return Verdict(
             action,
             status,
-            tuple(reasons),
+            tuple(reasons[:_MOST_REASONS]),
             tuple(_reading(self, measure) for measure in self.plan.measures),
             tuple(missing),
             max(at for at in known if at is not None) if missing and None not in known else None,
@@ -246,7 +248,14 @@ def _bound(found: Measured, measure: Measure) -> float | None:
     return None if bound is None else measure.worsening(bound)
 
 
+def _is_uneven(look: _Look, measure: Measure) -> bool:
+    """Return whether users of one arm gave this feedback more often, so that their answers cannot be compared."""
+    return look.measured[measure.name].uneven >= 1 / look.plan.alpha.rollback
+
+
 def _is_proved(look: _Look, measure: Measure) -> bool:
+    if _is_uneven(look, measure):
+        return False
     bound = _bound(look.measured[measure.name], measure)
     return bound is not None and bound < _limit(look, measure)
 
@@ -254,6 +263,8 @@ def _is_proved(look: _Look, measure: Measure) -> bool:
 def _proof(look: _Look, measure: Measure) -> Missing:
     found = look.measured[measure.name]
     limit = _limit(look, measure)
+    if _is_uneven(look, measure):
+        return Missing("proof", measure.name, None, limit, None)
     more = waiting.units_to_proof(look.plan, measure, found, limit)
     at = None if more is None else _when(look, measure, more)
     return Missing("proof", measure.name, _bound(found, measure), limit, at)
@@ -270,15 +281,17 @@ def _reading(look: _Look, measure: Measure) -> Reading:
 def _standing(look: _Look, measure: Measure) -> str:
     found, alpha = look.measured[measure.name], look.plan.alpha
     budget = alpha.critical if measure.critical else alpha.rollback
-    if measure.name in look.state.quarantined or measure.name in look.diverging:
-        return "quarantined"
-    if found.effect is None:
-        return "missing"
-    if _is_over(look, measure):
-        return "over limit"
-    if measure.role == "guardrail" and measure.decides and found.harm >= 1 / budget:
-        return "harmed"
-    return ("proved" if _is_proved(look, measure) else "unproved") if _is_wanted(look, measure) else "shown"
+    harmed = measure.role == "guardrail" and measure.decides and found.harm >= 1 / budget
+    cases = (
+        (measure.name in look.state.quarantined or measure.name in look.diverging, "quarantined"),
+        (found.effect is None, "missing"),
+        (_is_over(look, measure), "over limit"),
+        (_is_uneven(look, measure), "incomparable"),
+        (harmed, "harmed"),
+        (not _is_wanted(look, measure), "shown"),
+        (_is_proved(look, measure), "proved"),
+    )
+    return next((word for holds, word in cases if holds), "unproved")
 
 
 _WORDS = {

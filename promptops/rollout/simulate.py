@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     """How a run ended.
 
     Attributes:
-        end: ``promote``, ``rollback`` or ``hold``.
+        end: ``promote``, ``rollback``, or ``hold`` until the time was up.
         day: on which day.
         exposed: users who had the new release by then, not counting those after the promotion.
     """
@@ -170,7 +170,8 @@ def one_run(plan: Plan, truth: Truth, *, units_per_day: float, days: int, draw: 
         now = began + day * DAY
         verdict = rules.decide(plan, state, world.evidence(), now)
         if verdict.action in {"rollback", "promote"}:
-            return Outcome(verdict.action, day, world.exposed)
+            # What goes back with its time up, and something still missing, was held until then.
+            return Outcome("hold" if verdict.missing else verdict.action, day, world.exposed)
         moved = verdict.action == "advance"
         state = state._replace(
             stage=state.stage + moved,

@@ -1,15 +1,16 @@
 """Rule 0: whether evidence is fit to decide anything; data that is missing or odd is never a pass.
 
-The arms' sizes are tested in the ramp only, canary against baseline, with an e-process for each stage (its weights hold
-within it) and the mean over all stages of the plan, where one not begun counts as 1: an e-process again. Stable units
-are left out, since a unit that joins an arm of the ramp later was stable before; so is the last stage, which some enter
-from the baseline.
+The arms' sizes are tested canary against baseline, with an e-process for each stage (its weights hold within it) and
+the mean over all stages of the plan, where one not begun counts as 1: an e-process again. Stable units are left out,
+since a unit that joins an arm of the ramp later was stable before; so is a last stage that is not fit to be compared
+(`promptops.rollout.effects`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promptops.rollout import effects
 from promptops.rollout.plan import DAY
 from promptops.statistics import srm
 from promptops.statistics.evalues import mean_e_value
@@ -30,7 +31,9 @@ _ARMS = ("canary", "baseline")
 def srm_e_value(plan: Plan, evidence: Evidence) -> float:
     """Return the e-value against "canary and baseline get the units that their weights promise"."""
     factors = []
-    for stage in range(plan.last):
+    for stage in range(plan.last + 1):
+        if not effects.comparable(plan, stage):
+            continue
         rows = [row for row in evidence.exposed if row.stage == stage]
         weights = plan.weights(stage)
         counts = [sum(getattr(row, arm) for row in rows) for arm in _ARMS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
@@ -11,7 +12,7 @@ from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry.pipeline import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import ibis.expr.types as ir
 
@@ -127,41 +128,46 @@ class Engine:
     def __init__(self, url: str) -> None:
         self._url, _, table = url.partition("#")
         self._table = table or TABLE
-        self._backend: Any = None
+        self._given: Any = None
+        self._version = ""
 
     @classmethod
     def of(cls, backend: Any, table: str = TABLE) -> Self:
         """Return the table of a connection that the caller made with Ibis, such as one to a Spark session."""
         engine = cls(f"{backend.name}://#{table}")
-        engine._backend = backend
+        engine._given = backend
         return engine
 
     @property
     def engine(self) -> str:
         """Name and version of the engine."""
-        try:
-            backend = self._connection()
-            return f"{backend.name} {str(backend.version).partition(' ')[0]}"
-        except Exception as error:  # noqa: BLE001  every driver has its own errors
-            self._fail(error)
+        if not self._version:
+            with self._connected():
+                pass
+        return self._version
 
     def rows(self, build: Build) -> list[dict[str, Any]]:
         """See `Source.rows`."""
-        try:
-            backend = self._connection()
+        with self._connected() as backend:
             schema, _, name = self._table.rpartition(".")
             table = backend.table(name, database=schema or None)
             answer: list[dict[str, Any]] = backend.to_pyarrow(build(table)).to_pylist()
             return answer
-        except Exception as error:  # noqa: BLE001  every driver has its own errors
-            self._fail(error)
 
-    def _connection(self) -> Any:
-        if self._backend is None:
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Any]:
+        try:
             import ibis
 
-            self._backend = ibis.connect(self._url)
-        return self._backend
+            backend = self._given or ibis.connect(self._url)
+            try:
+                self._version = f"{backend.name} {str(backend.version).partition(' ')[0]}"
+                yield backend
+            finally:
+                if backend is not self._given:
+                    backend.disconnect()
+        except Exception as error:  # noqa: BLE001  every driver has its own errors
+            self._fail(error)
 
     def _fail(self, error: Exception) -> NoReturn:
         name = urlsplit(self._url).scheme

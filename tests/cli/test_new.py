@@ -95,3 +95,15 @@ def test_new_says_which_file_is_in_the_way(registry):
     done = registry.cli("new", "prompt", "support/reply")
     assert done.code == 3
     assert "prompts/support/reply.yaml: a file is in the way" in done.err
+
+
+def test_new_rollout_writes_a_plan_that_passes_and_can_be_simulated(registry):
+    done = registry.cli("new", "rollout", "reply")
+    assert (done.code, done.out) == (0, "rollouts/reply.yaml\n")
+    registry.git("add", "-A")
+    checked = registry.cli("check", "--staged")
+    assert (checked.code, "PO" in checked.out) == (0, False)
+    assert registry.cli("rollout", "simulate", "reply", "--runs", "1").code == 0
+    assert registry.cli("new", "rollout", "reply").code == 2
+    assert registry.cli("new", "rollout", "Bad_Name").code == 2
+    assert registry.cli("new", "rollout", "other", "--env", "nowhere").code == 2

@@ -41,6 +41,8 @@ def test_a_flattering_candidate_fails_and_the_worst_pair_shows_it(bench):
         result = bench.serve(server) and bench.run()
     assert result.verdict == "fail"
     assert any("style/praise" in reason for reason in result.reasons)
+    for row in result.guardrails:
+        assert row["words"]["baseline"] == len(HONEST.split()) < row["words"]["candidate"]
     worst = result.examples[0]
     assert worst["candidate"].startswith(FLATTERY)
     assert worst["baseline"].strip() == HONEST

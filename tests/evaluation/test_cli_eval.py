@@ -135,6 +135,14 @@ def test_failed_cases_are_shown_and_asked_again_alone(project, serve):
     assert (done.code, "nothing failed" in done.err) == (2, True)
 
 
+def test_last_failed_asks_what_is_beyond_a_limit_too(project, serve):
+    project.write("evals/facts.yaml", json.dumps(guarded(limit=0.3)))
+    serve(lambda _, body: answer(FLATTERY if "parcel 7?" in body["messages"][-1]["content"] else HONEST))
+    project.cli("eval", "run", "facts")
+    project.cli("eval", "run", "facts", "--last-failed")
+    assert [line["case"] for line in lines(project)] == ["c7"]
+
+
 def guarded(**rail):
     return {**SUITE, "guardrails": [{"metric": "praise", "direction": "lower", **rail}]}
 
@@ -194,6 +202,18 @@ def test_a_plan_asks_nothing_and_writes_nothing(project, serve):
     assert (done.code, server.requests, runs(project)) == (0, [], [])
     assert "chat: 8 cases, asked 16 times, 48 replies at most" in done.out
     assert "budget: 2 usd" in done.out
+    assert "cost: unknown" in done.out
+    model = "price: {input: 1, output: 10, currency: EUR}\n"
+    project.write("models/gpt.yaml", project.read("models/gpt.yaml") + model)
+    done = project.cli("eval", "run", "facts", "chat", "--plan")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("cost: about ")]
+    told = json.loads(project.cli("eval", "run", "facts", "chat", "--plan", "--json").out)["forecast"]
+    assert (told["currency"], f"{told['cost']['expected']:.4f} EUR" in line) == ("EUR", True)
+    # 78 replies of the 100 tokens that the prompt allows, at 10 a million, and some for the questions.
+    assert told["cost"]["expected"] == pytest.approx(78 * 100 * 10 / 1e6, rel=0.2)
+    twice = json.loads(project.cli("eval", "run", "facts", "--repeats", "2", "--plan", "--json").out)["forecast"]
+    once = json.loads(project.cli("eval", "run", "facts", "--plan", "--json").out)["forecast"]
+    assert twice["tokens"]["expected"] == 2 * once["tokens"]["expected"]
 
 
 def test_at_asks_a_revision_and_not_the_work_tree(project, serve):

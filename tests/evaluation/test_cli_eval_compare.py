@@ -52,6 +52,24 @@ def test_pairs_of_the_same_case_and_replicate_are_compared(project, serve):
     assert (row["difference"], row["worst"]) == (pytest.approx(-rows["praise"]["difference"]), [])
 
 
+def test_tripwires_are_shown_where_they_are_asked_for_and_labelled(project, serve):
+    serve(text_by(1.0))
+    first = run(project)
+    project.write("prompts/reply.yaml", flattering("Answer. Flatter.", evals="[style]"))
+    second = run(project)
+    assert "trip-wire" not in project.cli("eval", "compare", first, second).out
+    done = project.cli("eval", "compare", first, second, "--tripwires")
+    told = [line for line in done.out.splitlines() if "trip-wire" in line]
+    assert (done.code, len(told)) == (0, 2)
+    assert all(line.startswith("drift trip-wire, does not measure agreement: ") for line in told)
+    for one, two, moves in ((first, second, True), (first, first, False)):
+        found = json.loads(project.cli("eval", "compare", one, two, "--tripwires", "--json").out)["tripwires"]
+        assert [(each["name"], each["p"] < 0.01, each["pairs"]) for each in found] == [
+            ("sentiment", moves, 40),
+            ("embeddings", moves, 40),
+        ]
+
+
 def test_other_suites_are_not_compared(project, serve):
     serve(text_by(0.0))
     first = run(project)

@@ -145,6 +145,7 @@ def test_a_bad_row_is_pointed_at(kind, text, line, message):
     with pytest.raises(InputError) as caught:
         Shelf({"x.data": text}).load("x.data", kind)
     assert (caught.value.path, caught.value.line) == ("x.data", line)
+    assert caught.value.hint
     assert message in caught.value.message
 
 
@@ -483,3 +484,20 @@ def test_another_file_than_the_format_says_is_pointed_at(kind, text):
         Shelf({"x.data": text}).load("x.data", kind)
     assert caught.value.path == "x.data"
     assert caught.value.line in {1, 2}
+
+
+def test_a_field_may_be_as_long_as_its_file_and_what_is_asked_not():
+    shelf = Shelf({"x.csv": f"input,notes\na,{'x' * (1 << 18)}\n", "y.csv": f"input\n{'x' * (1 << 18)}\n"})
+    assert shelf.load("x.csv", "csv", columns={"input": "input"})[0]["input"] == "a"
+    with pytest.raises(InputError, match="is too long") as caught:
+        shelf.load("y.csv", "csv")
+    assert caught.value.line == 2
+
+
+def test_what_is_quoted_of_a_file_is_bounded():
+    with pytest.raises(InputError) as caught:
+        Shelf({"x.csv": f"input,weight\na,{'7' * 6000}x\n"}).load("x.csv", "csv")
+    assert "4,0" in caught.value.message
+    assert "characters left out" in caught.value.message
+    assert len(caught.value.message) < 2100
+    assert caught.value.message.endswith("is no whole number")

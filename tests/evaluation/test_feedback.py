@@ -49,6 +49,7 @@ def test_a_line_that_is_none_is_pointed_at(line):
     with pytest.raises(InputError) as caught:
         feedback.read(lines(("a", "1", True)) + line, PATH)
     assert (caught.value.path, caught.value.line) == (PATH, 2)
+    assert "one JSON object a line" in caught.value.hint
 
 
 def suite(data):

@@ -58,6 +58,7 @@ def test_a_row_shows_everything_that_a_guardrail_is_judged_by():
         "interval",
         "margin",
         "n",
+        "words",
         "verdict",
     ]
     assert re.split(r"\s{2,}", row) == [
@@ -69,8 +70,16 @@ def test_a_row_shows_everything_that_a_guardrail_is_judged_by():
         "[+0.125, +0.375]",
         "0.15",
         "160",
+        "-",
         "fail",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [({"baseline": 41.4, "candidate": 57.6}, "41 to 58"), ({"candidate": 57.6}, "58"), ({}, "-")]
+)
+def test_length_stands_beside_every_metric(words, shown):
+    assert re.split(r"\s{2,}", report.table([{**ROW, "words": words}])[1])[-2:] == [shown, "fail"]
 
 
 def test_columns_line_up():

@@ -22,6 +22,8 @@ SUITE = {
     ],
 }
 
+LIMIT = {"metric": "short", "direction": "higher", "limit": 0.5}
+
 
 def script(word):
     def answer(_number, body):
@@ -152,6 +154,57 @@ def test_junit_holds_a_test_per_case_with_its_reason(project):
     assert SCRIPT in cases["hostile"].find("failure").text
     assert SCRIPT in cases["hostile"].find("failure").get("message")
     assert cases["rejected"].find("error").get("message").endswith("HTTP 400: too <long>")
+
+
+# Elements with the elements and attributes that they may have, those that they must have first, as the schema of
+# Jenkins' xUnit plugin (junit-10) states them; Ant's and GitLab's take the same.
+JUNIT = {
+    "testsuites": (["testsuite"], [], ["name", "time", "tests", "failures", "errors"]),
+    "testsuite": (
+        ["properties", "testcase", "system-out", "system-err"],
+        ["name"],
+        ["tests", "failures", "errors", "skipped", "time", "timestamp", "hostname", "id", "package"],
+    ),
+    "properties": (["property"], [], []),
+    "property": ([], ["name", "value"], []),
+    "testcase": (["skipped", "error", "failure", "system-out", "system-err"], ["name"], ["time", "classname", "group"]),
+    "skipped": ([], [], ["type", "message"]),
+    "error": ([], [], ["type", "message"]),
+    "failure": ([], [], ["type", "message"]),
+}
+
+
+def violations(element, schema=JUNIT):
+    inside, needed, allowed = schema[element.tag]
+    for child in element:
+        if child.tag not in inside:
+            yield f"{child.tag} in {element.tag}"
+        else:
+            yield from violations(child, schema)
+    yield from (f"{element.tag} without {name}" for name in needed if name not in element.attrib)
+    yield from (f"{name} of {element.tag}" for name in element.attrib if name not in [*needed, *allowed])
+    for name in ("tests", "failures", "errors", "skipped"):
+        yield from (f"{name} is no number" for _ in [1] if not element.get(name, "0").isdigit())
+    float(element.get("time", "0"))
+
+
+def test_junit_is_of_the_common_schema_and_counts_what_it_holds(project):
+    project.write("evals/facts.yaml", json.dumps(SUITE | {"guardrails": [LIMIT]}))
+    target = project.root / "report.xml"
+    done = project.cli("eval", "run", "facts", "--report", "junit", "--output", str(target))
+    assert done.code == 4, done.err
+    root = ET.fromstring(target.read_text())
+    assert list(violations(root)) == []
+    (suite,) = root
+    for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(name)) == len(list(suite.iter(tag))) > 0
+    assert {key: root.get(key) for key in ("tests", "failures", "errors")} == {
+        key: suite.get(key) for key in ("tests", "failures", "errors")
+    }
+    root.set("skipped", "1")
+    del suite.attrib["name"]
+    ET.SubElement(suite, "testsuites")
+    assert len(list(violations(root))) == 3
 
 
 def test_markdown_shows_text_as_text(project):

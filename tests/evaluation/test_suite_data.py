@@ -34,7 +34,7 @@ def value(*, rows=ROWS, **more):
 
 
 def loaded(suite, files):
-    return suites.parse("s", suite, load=partial(loading.load, read={k: v.encode() for k, v in files.items()}.get))
+    return suites.parse("s", suite, load=partial(loading.placed, read={k: v.encode() for k, v in files.items()}.get))
 
 
 def test_a_suite_is_parsed_without_its_data():
@@ -58,13 +58,15 @@ def test_the_suites_digest_covers_its_data():
 
 def test_a_row_that_contradicts_the_suite_is_refused():
     own = {"cases": [{"id": "x-1", "input": "Where?"}]}
-    with pytest.raises(InputError, match="two cases have the id x-1"):
+    with pytest.raises(InputError, match="two cases have the id x-1") as caught:
         loaded(value() | own, {"evals/data/x.csv": ROWS})
+    assert (caught.value.path, caught.value.line) == ("evals/data/x.csv", 2)
     with pytest.raises(InputError, match="`expected` is never scored"):
         loaded(value(rows="input\na\n"), {"evals/data/x.csv": "input\na\n"})
-    rows = "input,expect.regex\na,(\n"
-    with pytest.raises(InputError, match="does not compile"):
+    rows = "input,expect.regex\na,b\nc,(\n"
+    with pytest.raises(InputError, match="does not compile") as caught:
         loaded(value(rows=rows), {"evals/data/x.csv": rows})
+    assert (caught.value.path, caught.value.line) == ("evals/data/x.csv", 3)
 
 
 def test_data_cannot_bring_a_model_of_its_own():

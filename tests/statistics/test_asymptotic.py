@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import norm, ttest_ind
+from scipy.stats import binom, norm, ttest_ind
 
 from promptops.statistics.asymptotic import (
     Effect,
@@ -39,12 +39,25 @@ def joint(ys, xs):
     return Joint(*moments(ys), *moments(xs)[1:], float(products))
 
 
-def test_published_numbers():
+def test_known_numbers():
     assert rho(0.05, 1000, sided=2) == pytest.approx(0.0890850975, abs=1e-10)
     effect = Effect(0.0, 0.01, 10_000)
     assert interval(effect, 0.05, 10_000).high == pytest.approx(0.0303520899, abs=1e-10)
     assert upper(effect, 0.05, 10_000) == pytest.approx(0.0277909424, abs=1e-10)
     assert lower(effect, 0.05, 10_000) == pytest.approx(-0.0277909424, abs=1e-10)
+
+
+def test_bounds_are_those_of_growthbook():
+    # Published expectations of its statistics package for these sums: one-sided absolute at its default aim of 5,000
+    # units, and two-sided relative (delta method) at an aim of 1,000.
+    old, new = Moments(3000, 1396.87, 52377.9767), Moments(3461, 2422.7, 134698.29)
+    effect = difference(new, old)
+    assert effect.estimate == pytest.approx(0.23437666666666668, rel=1e-12)
+    assert effect.error == pytest.approx(0.12983081254184736, rel=1e-12)
+    assert lower(effect, 0.05, 5000) == pytest.approx(-0.12656844172804982, rel=1e-9)
+    assert upper(effect, 0.05, 5000) == pytest.approx(0.5953217750613832, rel=1e-9)
+    relative = Effect(0.5033610858562358, 0.3334122146400735, effect.n)
+    assert interval(relative, 0.05, 1000) == pytest.approx((-0.55844, 1.56516), abs=5e-6)
 
 
 @given(values, values)
@@ -143,7 +156,7 @@ def test_less_alpha_is_wider_and_two_sides_are_wider_than_one(n, small, large):
     assert width(n, small, n, sided=2) > width(n, small, n, sided=1) > norm.isf(small)
 
 
-def test_at_its_aim_a_bound_costs_what_was_published():
+def test_at_its_aim_a_bound_costs_what_the_documents_say():
     assert width(10_000, 0.05, 10_000, sided=2) / norm.ppf(0.975) == pytest.approx(1.55, abs=0.005)
     assert width(10_000, 0.05, 10_000, sided=1) / norm.ppf(0.95) == pytest.approx(1.69, abs=0.005)
 
@@ -241,3 +254,21 @@ def test_the_order_of_groups_does_not_matter(seed):
     days = [moments([source.random() for _ in range(5)]) for _ in range(6)]
     shuffled = source.sample(days, k=6)
     assert pooled(days) == pytest.approx(pooled(shuffled))
+
+
+@pytest.mark.parametrize(("base", "harm", "span"), [(0.1, 0.0, 0.0), (0.1, 0.02, 0.0), (0.001, 0.005, 1.0)])
+def test_the_truth_is_missed_at_any_look_no_more_often_than_alpha(base, harm, span):
+    source, runs, looks = np.random.default_rng(20), 300, 24
+    n = 500 * np.arange(1, looks + 1)
+    arms = [np.cumsum(source.binomial(500, rate, (runs, looks)), axis=1) for rate in (base + harm, base)]
+    missed = proved = peeked = 0
+    for run in range(runs):
+        sums = [[Moments(int(m), float(k), float(k)) for m, k in zip(n, arm[run], strict=True)] for arm in arms]
+        effects = [difference(canary, old, span=span) for canary, old in zip(*sums, strict=True)]
+        bounds = [interval(effect, 0.05, 6000) for effect in effects]
+        missed += any(not low <= harm <= high for low, high in bounds)
+        proved += any(upper(effect, 0.05, 6000) < harm for effect in effects)
+        peeked += any(abs(effect.estimate - harm) > 1.96 * effect.error for effect in effects)
+    assert max(missed, proved) <= binom.ppf(0.999, runs, 0.05)
+    # What the same looks do to an ordinary interval.
+    assert peeked > 0.1 * runs

@@ -1,12 +1,15 @@
-"""Wilson's interval against published values and its own definition."""
+"""Intervals of shares against published values and their own definitions."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import betabinom, binom
 
-from promptops.statistics.proportion import wilson
+from promptops.statistics.proportion import mixture, wilson
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,54 @@ def test_the_ends_are_where_the_score_test_rejects(hits, trials):
 
 def test_without_trials_nothing_is_known():
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("hits", "trials", "low", "high"), [(700, 1000, 0.646985, 0.749662), (0, 50, 0.0, 0.129381)])
+def test_the_mixture_has_published_bounds(hits, trials, low, high):
+    assert mixture(hits, trials) == pytest.approx((low, high), abs=5e-7)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([0.01, 0.05, 0.3]), st.sampled_from([0.5, 1.0, 7.0]))
+def test_a_kept_share_is_likelier_than_alpha_times_the_mixture(hits, misses, alpha, a):
+    n = hits + misses
+    found = mixture(hits, n, alpha=alpha, prior=(a, 2 * a))
+    marginal = betabinom.pmf(hits, n, a, 2 * a)
+    inside, outside = found.low + 1e-7, found.low - 1e-7
+    if found.low > 1e-6:
+        assert binom.pmf(hits, n, inside) > alpha * marginal >= binom.pmf(hits, n, outside)
+    turned = mixture(misses, n, alpha=alpha, prior=(2 * a, a))
+    assert found == pytest.approx((1 - turned.high, 1 - turned.low), abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_the_mixture_misses_the_share_at_any_look_with_at_most_alpha(share):
+    # Exactly: the law of the hits of runs that were never missed, one trial after the other.
+    alive, horizon = {0: 1.0}, 150
+    for n in range(1, horizon + 1):
+        grown = {}
+        for hits, mass in alive.items():
+            for more, chance in ((0, 1 - share), (1, share)):
+                grown[hits + more] = grown.get(hits + more, 0.0) + mass * chance
+        alive = {hits: mass for hits, mass in grown.items() if mixture(hits, n).low <= share <= mixture(hits, n).high}
+    assert 0.95 <= sum(alive.values()) < 1.0
+
+
+def test_no_trials_leave_every_share():
+    assert mixture(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "options", "words"),
+    [
+        (2, 1, {}, "hits"),
+        (-1, 1, {}, "hits"),
+        (math.nan, 1, {}, "hits"),
+        (1, 2, {"alpha": 0.0}, "alpha"),
+        (1, 2, {"alpha": math.nan}, "alpha"),
+        (1, 2, {"prior": (0.0, 1.0)}, "prior"),
+        (1, 2, {"prior": (1.0, math.inf)}, "prior"),
+    ],
+)
+def test_a_mixture_out_of_range_is_refused(hits, trials, options, words):
+    with pytest.raises(ValueError, match=words):
+        mixture(hits, trials, **options)

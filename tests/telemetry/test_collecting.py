@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import os
+import traceback
 
+import databases
 import eventing
 import pytest
 from eventing import ENV, HOLDBACK, METRICS, PROMPT, ROLLOUT, WATERMARK
 
+from promptops.errors import PromptopsError
 from promptops.telemetry.collecting import collect
 from promptops.telemetry.evidence import Evidence
-from promptops.telemetry.source import open_source
+from promptops.telemetry.pipeline import COLUMNS
+from promptops.telemetry.source import Engine, open_source
 
 
 def agree(found, expected):
@@ -61,3 +66,81 @@ def test_evidence_of_a_query_survives_its_document(source):
     evidence = look(source)
     assert Evidence.parse(json.loads(json.dumps(evidence.document()))) == evidence
     assert evidence.engine.startswith("duckdb ")
+
+
+TYPES = {"int64": "BIGINT", "string": "TEXT", "float64": "DOUBLE PRECISION", "boolean": "BOOLEAN"}
+
+
+@pytest.fixture(scope="module")
+def server(events):
+    folder = databases.programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed")
+    import psycopg
+
+    with databases.postgres(folder) as started, psycopg.connect(started.url()) as connection:
+        columns = ", ".join(f"{name} {TYPES[kind]}" for name, kind in COLUMNS.items())
+        connection.execute(f"CREATE SCHEMA telemetry CREATE TABLE spoken (note TEXT, {columns})")
+        with connection.cursor().copy(f"COPY telemetry.spoken ({', '.join(COLUMNS)}) FROM STDIN") as copy:
+            for event in events:
+                copy.write_row([event.get(name) for name in COLUMNS])
+        connection.commit()
+        yield started
+
+
+def same_everywhere(source, other):
+    """Two engines agree: all counts, and all sums to 1e-12."""
+    ours, theirs = look(source, holdback=HOLDBACK).document(), look(other, holdback=HOLDBACK).document()
+    for name in ("quality", "exposed", "query", "rollout", "watermark"):
+        assert ours[name] == theirs[name]
+    assert ours["metrics"].keys() == theirs["metrics"].keys()
+    for name, series in ours["metrics"].items():
+        assert series["latest"] == theirs["metrics"][name]["latest"]
+        agree(theirs["metrics"][name]["days"], series["days"])
+    return theirs
+
+
+def test_postgresql_gives_the_same_statistics(source, server):
+    evidence = same_everywhere(source, open_source(server.url() + "#telemetry.spoken"))
+    assert evidence["engine"].startswith("postgres 1")
+    assert "horse" not in json.dumps(evidence)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgres://tester:secret-word@127.0.0.1:{port}/postgres", "{url}#nowhere", "{url}#telemetry.nothing",
+     "postgres://tester:secret-word@127.0.0.1:1/postgres", "postgres://tester@/x?password=secret-word&host=/nowhere"],
+)  # fmt: skip
+def test_an_engine_that_fails_is_one_error_without_its_password(server, address):
+    spec = address.format(port=server.port, url=server.url())
+    with pytest.raises(PromptopsError) as caught:
+        look(open_source(spec))
+    assert caught.value.exit_code == 3
+    told = "".join(traceback.format_exception(caught.value))
+    assert "secret-word" not in told
+    assert "horse" not in told
+
+
+def test_an_engine_that_is_no_engine_is_one_error():
+    with pytest.raises(PromptopsError, match="no-such-engine"):
+        look(open_source("no-such-engine://user:secret-word@host/x"))
+
+
+SPARK = os.environ.get("PROMPTOPS_TEST_SPARK")
+
+
+@pytest.mark.skipif(not SPARK, reason="PROMPTOPS_TEST_SPARK=1 with ibis-framework[pyspark] and Java: a minute or more")
+def test_spark_gives_the_same_statistics(source, events, tmp_path):
+    import ibis
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    session = builder.config("spark.sql.shuffle.partitions", "4").getOrCreate()
+    try:
+        kinds = {"int64": "BIGINT", "string": "STRING", "float64": "DOUBLE", "boolean": "BOOLEAN"}
+        schema = ", ".join(f"{name} {kinds[kind]}" for name, kind in COLUMNS.items())
+        session.read.schema(schema).json(source.paths).createOrReplaceTempView("events")
+        evidence = same_everywhere(source, Engine.of(ibis.pyspark.connect(session)))
+    finally:
+        session.stop()
+    assert evidence["engine"].startswith("pyspark ")

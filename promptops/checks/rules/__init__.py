@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from promptops.checks.rule import ChangeCheck, FileCheck, ModelCheck, PromptCheck, Text
 
 MALFORMED = ("PO101",)
-FILE = ("PO102", "PO109", "PO113")
+FILE = ("PO102", "PO109", "PO113", "PO116", "PO118", "PO119")
 PROMPT = (
     "PO103", "PO104", "PO105", "PO106", "PO107", "PO108", "PO110",
     "PO201", "PO204",
     "PO301", "PO302", "PO303",
 )  # fmt: skip
 MODEL = ("PO202", "PO203", "PO205")
-CHANGE = ("PO111", "PO112", "PO114", "PO115", "PO401", "PO402")
+CHANGE = ("PO111", "PO112", "PO114", "PO115", "PO117", "PO401", "PO402")
 ALL = tuple(sorted(MALFORMED + FILE + PROMPT + MODEL + CHANGE))
 
 _MODULES = {
@@ -37,6 +37,10 @@ _MODULES = {
     "PO113": "feedback_alone",
     "PO114": "missing_part",
     "PO115": "half_case",
+    "PO116": "plan_unusable",
+    "PO117": "plan_target",
+    "PO118": "plan_hasty",
+    "PO119": "plan_holds",
     "PO201": "missing_model",
     "PO202": "unpinned_model",
     "PO203": "retired_model",

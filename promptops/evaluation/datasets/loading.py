@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.evaluation import callables
 from promptops.evaluation.datasets import elephant, plain, rows, surveys, syco_bench, sycon_bench, sycophancy_eval
-from promptops.evaluation.datasets.made import File, Input, Made
+from promptops.evaluation.datasets.made import File, Input, Made, Placed
 from promptops.registry import canonical, schemas
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ SHAPES: dict[str, Callable[[Input], Iterator[Made]]] = {
 def load(
     entry: Mapping[str, Any], read: Callable[[str], bytes | None], *, allow_python: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the cases of one entry of ``data``, as the suite could hold them inline.
+    """Return the cases of one entry of ``data``; see `placed`."""
+    return [each.case for each in placed(entry, read, allow_python=allow_python)]
+
+
+def placed(
+    entry: Mapping[str, Any], read: Callable[[str], bytes | None], *, allow_python: bool = False
+) -> list[Placed]:
+    """Return the cases of one entry of ``data``, as the suite could hold them inline, with where they are from.
 
     A ``limit`` keeps the cases with the lowest hash of their content, in file order: the same ones on every machine,
     most of them still when rows are added, and not the head of a file that may be sorted.
@@ -63,11 +70,11 @@ def load(
         made, path = list(SHAPES[entry["format"]](given)), given.path
     chosen = sample(made, entry.get("limit", len(made)))
     if not chosen:
-        raise InputError("the data holds no case", path=path)
+        raise InputError("the data holds no case", hint="add a row, or take the entry out of `data`", path=path)
     if len(chosen) > MAX_CASES:
         raise InputError(f"{len(chosen)} cases, more than {MAX_CASES}", hint="set `limit`", path=path)
     _check(chosen, path)
-    return [case for _, case in chosen]
+    return [Placed(path, line, case) for line, case in chosen]
 
 
 def files(entry: Mapping[str, Any], read: Callable[[str], bytes | None]) -> dict[str, File]:
@@ -128,9 +135,12 @@ def _check(made: Sequence[Made], path: str) -> None:
     for problem in problems:
         _, index, *rest = (*problem.pointer, 0)
         place = ".".join(map(str, rest[:-1]))
-        rows.refuse(path, made[int(index)].line, f"{place}: {problem.message}" if place else problem.message)
+        message = f"{place}: {problem.message}" if place else problem.message
+        rows.refuse(path, made[int(index)].line, message, "promptops schema suite")
     seen: dict[str, int] = {}
     for line, case in made:
         if case["id"] in seen:
-            rows.refuse(path, line, f"the id {case['id']} is in line {seen[case['id']]} too")
+            rows.refuse(
+                path, line, f"the id {case['id']} is in line {seen[case['id']]} too", "give each case an id of its own"
+            )
         seen[case["id"]] = line

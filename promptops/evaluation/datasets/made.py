@@ -25,6 +25,14 @@ class Made(NamedTuple):
     case: dict[str, Any]
 
 
+class Placed(NamedTuple):
+    """A case in the suite's format, with the path and the line that it is from."""
+
+    path: str
+    line: int
+    case: dict[str, Any]
+
+
 class Input(NamedTuple):
     """What a shape reads.
 

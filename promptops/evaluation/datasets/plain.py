@@ -65,7 +65,7 @@ def _cell(head: str, value: Any, path: str, line: int) -> Any:
         try:
             return int(value)
         except ValueError:
-            rows.refuse(path, line, f"weight {value!r} is no whole number")
+            rows.refuse(path, line, f"weight {value!r} is no whole number", "write 1, 2, 3, ...")
     return str(value) if head == "id" else value
 
 

@@ -92,7 +92,7 @@ def json_list(data: bytes, path: str) -> list[Row]:
     try:
         value = canonical.loads(text(data, path).encode(), limit=MAX_BYTES)
     except InputError as error:
-        refuse(path, None, error.message)
+        refuse(path, None, error.message, error.hint or "[{...}, {...}]")
     if not isinstance(value, list):
         refuse(path, 1, "not a JSON list", "[{...}, {...}]")
     return list(_counted((_object(item, path, number) for number, item in enumerate(value, 1)), path))
@@ -104,6 +104,8 @@ def csv_rows(data: bytes, path: str) -> list[Row]:
     Raises:
         InputError: no header, a name twice, or a record with more or fewer fields than the header.
     """
+    # The limit of the module is 128 KiB a field; files are bounded as a whole here.
+    before = csv.field_size_limit(MAX_BYTES)
     reader = csv.reader(io.StringIO(text(data, path), newline=""), strict=True)
 
     def records() -> Iterator[Row]:
@@ -124,6 +126,8 @@ def csv_rows(data: bytes, path: str) -> list[Row]:
         return list(_counted(records(), path))
     except csv.Error as error:
         refuse(path, reader.line_num, f"not CSV: {error}", "RFC 4180: quotes around fields, doubled inside them")
+    finally:
+        csv.field_size_limit(before)
 
 
 def parquet(data: bytes, path: str) -> list[Row]:
@@ -150,7 +154,7 @@ def parquet(data: bytes, path: str) -> list[Row]:
             refuse(path, None, "too large when unpacked", f"at most {MAX_ROWS} rows and {4 * MAX_BYTES} bytes")
         values = file.read().to_pylist()
     except (ArrowException, OSError) as error:
-        refuse(path, None, f"not a Parquet file: {error}")
+        refuse(path, None, f"not a Parquet file: {error}", "is this the file that `format` says it is?")
     return [Row(number, value, number) for number, value in enumerate(values, 1)]
 
 

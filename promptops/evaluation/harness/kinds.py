@@ -114,6 +114,8 @@ def result(made: Start) -> bytes:
     path = made.result
     if os.path.isdir(path):
         names = [name for name in sorted(os.listdir(path)) if name.endswith(".json")]
+        if made.format != "inspect":
+            raise PromptopsError("the harness made a folder in the place of its result", hint="`scores` names a file")
         if len(names) != 1:
             raise PromptopsError(f"the harness wrote {len(names)} logs in place of one", hint="name one task")
         path = os.path.join(path, names[0])

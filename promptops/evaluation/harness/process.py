@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ _MAX_OUTPUT = 64 * 1024 * 1024
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 20
 _LOOK_SECONDS = 0.05
+_MARK = "HARNESS_RUN"
+_PASSES = 5
 
 
 class Ended(NamedTuple):
@@ -81,13 +84,14 @@ async def run(
     Raises:
         PromptopsError: it cannot be started.
     """
+    mark = secrets.token_hex(16)
     # A file rather than a pipe: a grandchild that keeps it open holds nobody up.
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(  # noqa: ASYNC220  it returns as soon as the program has started
                 list(argv),
                 cwd=folder,
-                env=dict(env),
+                env={**env, _MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -110,6 +114,7 @@ async def run(
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             _end(process)
+            _end_marked(f"{_MARK}={mark}".encode())
         return Ended(None if stopped else process.returncode, stopped, _tail(output))
 
 
@@ -117,6 +122,37 @@ def _end(process: subprocess.Popen[Any]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _end_marked(mark: bytes) -> None:
+    """End processes that left the group with ``setsid``: what they inherited names the run.
+
+    Only Linux shows the environment of others. One that cleared its environment stays.
+    """
+    if not os.path.isdir("/proc/self") or not hasattr(os, "pidfd_open"):
+        return
+    # What is ended may have started another one meanwhile.
+    for _ in range(_PASSES):
+        if not [pid for pid in os.listdir("/proc") if pid.isdigit() and _end_one(int(pid), mark)]:
+            return
+
+
+def _end_one(pid: int, mark: bytes) -> bool:
+    try:
+        # Held before it is looked at, so that its number cannot come to be another process's.
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            marked = mark in file.read().split(b"\0")
+        if marked:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        return marked
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def _tail(output: IO[bytes]) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from promptops.errors import InconclusiveError, PromptopsError
-from promptops.evaluation.harness import files, kinds, process, results
+from promptops.evaluation.harness import files, kinds, masking, process, results
 from promptops.inference.serving.server import Server
 
 if TYPE_CHECKING:
@@ -100,5 +100,5 @@ def _judge(server: Server, ended: process.Ended, codes: tuple[int, ...], label: 
 
 
 def _said(server: Server, ended: process.Ended) -> str:
-    tail = ended.tail.replace(server.token, "***")
+    tail = masking.masked(ended.tail, server.token)
     return f"; its last lines:\n{tail}" if tail else "; it printed nothing"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _T = TypeVar("_T")
+_FORMAT = "does the harness write the `format` that the suite states?"
 
 
 def parsed(content: bytes, what: str) -> dict[str, Any]:
@@ -19,13 +20,7 @@ def parsed(content: bytes, what: str) -> dict[str, Any]:
     Raises:
         PromptopsError: it holds none.
     """
-    try:
-        value: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise PromptopsError(f"the harness wrote something else than {what}: no JSON") from error
-    if not isinstance(value, dict):
-        raise PromptopsError(f"the harness wrote something else than {what}: no object")
-    return value
+    return _object(content, f"the harness wrote something else than {what}:")
 
 
 def member(value: dict[str, Any], name: str, kind: type[_T]) -> _T:
@@ -61,10 +56,14 @@ def rows(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip():
             continue
-        try:
-            value: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise PromptopsError(f"line {number} of what the harness wrote is no JSON") from error
-        if not isinstance(value, dict):
-            raise PromptopsError(f"line {number} of what the harness wrote is no object")
-        yield number, value
+        yield number, _object(line, f"line {number} of what the harness wrote is")
+
+
+def _object(content: bytes, start: str) -> dict[str, Any]:
+    try:
+        value: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PromptopsError(f"{start} no JSON", hint=_FORMAT) from error
+    if not isinstance(value, dict):
+        raise PromptopsError(f"{start} no object", hint=_FORMAT)
+    return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promptops.errors import InputError
@@ -106,7 +105,7 @@ class Judge:
             (first, most), *others = Counter(read).most_common(2)
             if not others or others[0][1] < most:
                 return self.score(first)
-        return median(self.score(verdict) for verdict in read)
+        return _median([self.score(verdict) for verdict in read])
 
     def preferred(self, orders: Sequence[tuple[Verdict | None, Verdict | None]]) -> float | None:
         """Return how much the candidate's reply is preferred, in [0, 1]; None unless more than half could be read.
@@ -115,11 +114,18 @@ class Judge:
             orders: of each model, its verdict with the candidate's reply first, and with it second.
         """
         read = [
-            fmean((self.score(first), 1.0 - self.score(second)))
+            (self.score(first) + (1.0 - self.score(second))) / 2
             for first, second in orders
             if first is not None and second is not None
         ]
-        return median(read) if 2 * len(read) > len(orders) else None
+        return _median(read) if 2 * len(read) > len(orders) else None
+
+
+def _median(scores: list[float]) -> float:
+    # A verifier reads suites with judges and asks none: the module takes as long to load as all of this package.
+    from statistics import median
+
+    return median(scores)
 
 
 def model_names(arguments: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_LINE = 4 << 20
 _SHAPE = '{"id": "...", "question": "...", "reply": "...", "label": ...}, with "other" beside "reply" for pairs'
+_ONE = f"one JSON object a line: {_SHAPE}"
 
 
 class Item(NamedTuple):
@@ -94,9 +95,9 @@ def read(path: str, judge: Judge, *, labelled: bool = True) -> Labels:
                 found[item.id] = _joined(found.get(item.id), item)
                 _once(value.get("rater"), item, raters)
             except InputError as error:
-                raise InputError(error.message, hint=error.hint, path=path, line=number) from error
+                raise InputError(error.message, hint=error.hint or _ONE, path=path, line=number) from error
     if not found:
-        raise InputError("the file holds no item", hint=f"one JSON object a line: {_SHAPE}", path=path)
+        raise InputError("the file holds no item", hint=_ONE, path=path)
     return Labels(tuple(found.values()), f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.errors import RefusedError
+from promptops.evaluation import tripwires as wires
 from promptops.evaluation.runs import text
 from promptops.evaluation.runs.store import Key, Results
 from promptops.statistics import clustered
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from promptops.evaluation.runs.store import Folder
 
 WORST = 10
+# An embedding takes some milliseconds.
+_MOST_TRIPPED = 2_000
 
 
 class Pair(NamedTuple):
@@ -127,6 +131,21 @@ def compare(base: Folder, other: Folder) -> dict[str, Any]:
     ]
     titles = [text.title(settings) for settings in (one, two)]
     return {"base": base.name, "other": other.name, "titles": titles, "pairs": total, "rows": rows}
+
+
+def tripwires(base: Folder, other: Folder) -> list[wires.Moved]:
+    """Return what each trip-wire says of the last replies of both runs, view by view; at most 2,000 pairs.
+
+    Raises:
+        PromptopsError: the extra ``tripwires`` is not installed.
+        InputError: no case was answered in both runs.
+    """
+    replies: tuple[list[str], list[str]] = ([], [])
+    for pair in islice(pairs(base, other), _MOST_TRIPPED):
+        for name in sorted(pair.base["views"].keys() & pair.other["views"].keys()):
+            for side, line in zip(replies, (pair.base, pair.other), strict=True):
+                side.append(line["views"][name][-1]["text"])
+    return [wires.compare(kind, *replies) for kind in wires.TRIPWIRES]
 
 
 def _harm(direction: str | None, difference: float) -> float:

@@ -170,6 +170,17 @@ def failed(line: Mapping[str, Any]) -> bool:
     return EXPECTED in line["scores"] and line["scores"][EXPECTED] != 1.0
 
 
+def beyond(line: Mapping[str, Any], rails: Iterable[Guardrail]) -> bool:
+    """Say whether a score of a result lies on the wrong side of the limit of its guardrail."""
+    for rail in rails:
+        score = line.get("scores", {}).get(rail.metric)
+        if score is None or rail.limit is None or score == rail.limit:
+            continue
+        if (score > rail.limit) == (rail.direction == "lower"):
+            return True
+    return False
+
+
 def _standing(rail: Guardrail, means: Sequence[float]) -> str:
     """Say whether the mean is proved to be within the guardrail's limit, beyond it, or neither.
 

@@ -99,6 +99,8 @@ def read(body: bytes, configuration: Configuration, fixed: Mapping[str, Any]) ->
         raise HttpError(400, "the body is no JSON object")
     if value.get("n") not in (None, 1):
         raise HttpError(400, "one choice at a time: send n equal requests in place of n > 1")
+    if value.get("stream") not in (None, True, False):
+        raise HttpError(400, "`stream` is true or false")
     options = value.get("stream_options")
     said, turns = _conversation(value.get("messages"))
     try:

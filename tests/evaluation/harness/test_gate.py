@@ -240,6 +240,7 @@ def test_only_the_reviewed_files_of_the_base_are_run(project, serve):
         ("pass", FLATTERS, "wrote no result"),
         ("open('scores.jsonl', 'w').write('{\"id\": 1, \"flatters\": 8}')", FLATTERS, "outside of 0 to 1"),
         ("open('scores.jsonl', 'w').write('{\"id\": 1, \"other\": 1}')", FLATTERS, "scored no flatters"),
+        ("import os; os.mkdir('scores.jsonl')", FLATTERS, "made a folder in the place of its result"),
         ("import os; os.symlink('/etc/hostname', 'scores.jsonl')", FLATTERS, "wrote no result"),
         ("import os; print(os.environ['OPENAI_API_KEY'], flush=True); os._exit(1)", FLATTERS, "***"),
     ],
@@ -250,6 +251,29 @@ def test_a_harness_that_fails_is_no_verdict(project, serve, code, rail, message)
     done = canary(repo)
     assert done.code == 3
     assert message in done.err
+
+
+def gone(pid):
+    """Say whether a process was killed: it is gone, or nobody's child that waits for whoever inherits it to look."""
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows the environment of others")
+def test_what_left_the_group_is_stopped_too(project, serve, tmp_path):
+    told = tmp_path / "pids"
+    code = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
+        f"open({str(told)!r}, 'a').write(f'{{child.pid}} ')\n"
+        "sys.exit(5)\n"
+    )
+    repo = project(COMMAND, {"tools/score.py": code}, FLATTERS)
+    serve(text_by(0.0))
+    assert canary(repo).code == 3
+    pids = told.read_text().split()
+    assert pids
+    assert all(gone(pid) for pid in pids)
 
 
 def test_a_harness_that_takes_too_long_is_stopped_with_all_that_it_started(project, serve, tmp_path):
@@ -265,9 +289,7 @@ def test_a_harness_that_takes_too_long_is_stopped_with_all_that_it_started(proje
     done = canary(repo)
     assert (done.code, "took more than 3 s" in done.err) == (3, True)
     for pid in told.read_text().split():
-        # Killed, and nobody's child: it is gone, or waits for whoever inherits it to look.
-        status = Path(f"/proc/{pid}/stat")
-        assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+        assert gone(pid)
 
 
 def test_the_environment_holds_nothing_of_this_process(project, serve, monkeypatch, tmp_path):
@@ -376,3 +398,9 @@ def test_a_plan_asks_nothing(project, serve):
     done = canary(repo, "--plan")
     assert (done.code, server.requests) == (0, [])
     assert "asked by a harness" in done.out
+    assert "harness   outside: asks its own, once in each arm; not counted" in done.out
+    assert "replies" not in done.out
+    other = repo.cli("canary", "reply", "--plan")
+    assert "note: a harness of the work tree is not run: give --base, or release, to judge outside" in other.out
+    power = repo.cli("gate", "power", "reply", "--base", "main")
+    assert (power.code, "cannot be simulated" in power.err, "gate mutate" in power.err) == (1, True, True)

@@ -16,6 +16,8 @@ with open("scores.jsonl", "w") as file:
         said = json.load(urllib.request.urlopen(request))["choices"][0]["message"]["content"]
         print(json.dumps({"id": n, "right": "Wednesday" in said}), file=file)
 """
+FACT = {"metric": "expected", "direction": "higher", "margin": 0.15, "limit": 0.6}
+CASE = {"input": "When?", "expect": {"contains": "Wednesday"}}
 
 
 def test_a_harness_gates_a_release_that_verifies_offline(tmp_path, monkeypatch):
@@ -39,3 +41,13 @@ def test_a_harness_gates_a_release_that_verifies_offline(tmp_path, monkeypatch):
         drifted = repo.promptops("drift", "support/reply", "--env", "prod", check=3)
         assert "every suite of support/reply is asked by a harness" in drifted.stderr
         assert len(server.requests) == asked == 45
+        # Beside cases, drift asks those and says what it leaves out.
+        facts = {"version": 1, "guardrails": [FACT], "cases": [CASE | {"id": f"c{n}"} for n in range(40)]}
+        repo.write("evals/facts.yaml", json.dumps(facts))
+        repo.write("prompts/support/reply.yaml", prompt(version="1.1.0", extra="evals: [outside, facts]\n"))
+        repo.commit("Add cases")
+        repo.promptops("release")
+        drifted = repo.promptops("drift", "support/reply", "--env", "prod", check=0)
+        assert "left out: outside, which a harness asks" in drifted.stdout
+        told = json.loads(repo.promptops("drift", "support/reply", "--env", "prod", "--json", check=0).stdout)
+        assert [each["left_out"] for each in told] == [["outside"]]

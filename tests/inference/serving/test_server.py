@@ -265,6 +265,8 @@ def test_a_wrong_upstream_key_is_told_once_and_shown_to_nobody(configured):
         (b'{"messages": [{"role": ["user"], "content": "x"}]}', "role other than"),
         (b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "else than text"),
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "one choice"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "stream": "x"}', "`stream` is true or false"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "stream": 1.5}', "`stream` is true or false"),
         (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', "cannot be rendered"),
         (b"[" * 100000, "no JSON"),
     ],
