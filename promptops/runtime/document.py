@@ -63,7 +63,7 @@ def read(data: bytes) -> Read:
         covered = _covered(document)
         if document["format"] not in _READABLE or stated != _hex(covered):
             raise InputError("the file is damaged or of another format")
-        if not isinstance(document["environment"], str) or not _is_number(document["created"]):
+        if not isinstance(document["environment"], str) or not _is_time(document["created"]):
             raise InputError("the file has no environment or no time")
         for name, entry in document["prompts"].items():
             _check_entry(name, entry)
@@ -124,8 +124,9 @@ def _hex(covered: bytes) -> str:
     return hashlib.sha256(covered).hexdigest()
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_time(value: Any) -> bool:
+    # JSON as Python reads it has numbers that are none, and integers that no float can hold.
+    return type(value) in {int, float} and 0 <= value < 1e12
 
 
 def _check_entry(name: str, entry: dict[str, Any]) -> None:
@@ -154,8 +155,9 @@ def _check_body(name: str, body: dict[str, Any]) -> None:
     texts = [text for message in body["messages"] for text in (message["role"], message["content"])]
     if not all(isinstance(text, str) for text in (*texts, *body["includes"].values())):
         raise InputError(f"{name} has a message that is no text")
-    if any(variable["type"] not in KINDS for variable in body["variables"].values()):
-        raise InputError(f"{name} has a variable of an unknown type")
+    for variable in body["variables"].values():
+        if variable["type"] not in KINDS or type(variable.get("maxLength", 0)) is not int:
+            raise InputError(f"{name} has a variable of an unknown type")
 
 
 def _check_members(name: str, found: dict[str, Any], kinds: dict[str, type]) -> None:

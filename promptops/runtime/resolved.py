@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from promptops.runtime.choosing import Pin
@@ -104,7 +103,8 @@ class Resolved:
             missing: why there is no value.
             latency: seconds until the value was known.
         """
-        recording = _recording()
+        from promptops.runtime import recording
+
         if self._first_use():
             recording.exposure(self, response_id=response_id, turn=turn)
         if name is not None:
@@ -122,7 +122,9 @@ class Resolved:
             response_id: the provider's id of the reply.
             turn: number of the turn in its session.
         """
-        _recording().opportunity(
+        from promptops.runtime import recording
+
+        recording.opportunity(
             name, prompt=self.name, environment=self.environment, unit=self.unit, session=self.session, turn=turn,
             response_id=response_id,
         )  # fmt: skip
@@ -134,8 +136,3 @@ class Resolved:
         except IndexError:
             return False
         return True
-
-
-def _recording() -> Any:
-    # Applications that record nothing need not import it.
-    return import_module("promptops.runtime.recording")

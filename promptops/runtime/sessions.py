@@ -38,5 +38,5 @@ class Sessions:
         """Keep what a session began with."""
         young, _ = self._generations
         young[key] = pin
-        if len(young) >= self._half:
+        if len(young) >= self._half and young is self._generations[0]:
             self._generations = ({}, young)

@@ -192,7 +192,8 @@ class Snapshot:
         try:
             if seen != self._seen:
                 self._take()
-                self._seen = seen
+                # With nothing in service the next call tries again: what failed may have been the verifier.
+                self._seen = seen if self._served.entries else None
         finally:
             self._checking = False
             lock.release()
@@ -272,7 +273,8 @@ class Snapshot:
     def _say(self, kind: str, text: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
-            _log.warning("%s", text)
+            # Names in a file may hold anything.
+            _log.warning("%s", text if text.isprintable() else ascii(text))
 
     def _forked(self) -> None:
         """Forget what the threads of the parent process were doing."""

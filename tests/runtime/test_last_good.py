@@ -161,6 +161,8 @@ def broken_entries():
     yield {**entry(), "messages": [{"role": "user", "content": 5}]}
     yield {**entry(), "messages": ["x"]}
     yield {**entry(), "variables": {"x": {"type": "complex"}}}
+    yield {**entry(), "variables": {"x": {"type": "string", "maxLength": "5"}}}
+    yield {**entry(), "variables": {"x": {"type": ["string"]}}}
     yield {**entry(), "includes": {"x": 1}}
     yield {**entry(), "decision": None}
     yield {**entry(), "decision": {"sequence": "1"}}
@@ -186,6 +188,35 @@ def test_entry_that_nothing_can_be_made_of_never_gets_into_service(path, made):
     put(path, made)
     assert version(served) == "1.0.0"
     assert isinstance(served.error, InputError)
+
+
+@pytest.mark.parametrize("created", [float("nan"), float("inf"), -1, 10**400, True, "1000", None])
+def test_file_of_no_time_is_refused(path, created):
+    put(path, entry("1.0.0"))
+    served = Snapshot(str(path), max_age=1e10)
+    version(served)
+    put(path, entry("6.6.6", 2), created=created)
+    assert version(served) == "1.0.0"
+    assert isinstance(served.error, InputError)
+
+
+def test_names_of_a_file_forge_no_line_of_the_log(path, caplog):
+    name = "x\nWARNING all is well"
+    for made in (entry("1.0.0", 2), entry("1.0.0", 1)):
+        path.write_bytes(document.serialize("prod", 1000, {name: made}))
+        opened(str(path)).load(name)
+    assert len(messages(caplog)) == 1
+    assert "\n" not in messages(caplog)[0]
+
+
+def test_verifier_that_was_missing_at_the_start_is_asked_again(path, keys, monkeypatch):
+    put(path, entry("1.0.0", 1), sign=keys())
+    served = Snapshot(str(path), signers=keys.signers)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/none")
+        with pytest.raises(PromptopsError, match="ssh-keygen is not on PATH"):
+            served.load(NAME)
+    assert version(served) == "1.0.0"
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "0", "nan"])
