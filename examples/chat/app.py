@@ -112,17 +112,24 @@ async def chat(said: Said, response: Response, user: Annotated[str | None, Cooki
 def shown(turn: Turn, user: Annotated[str | None, Cookie()] = None) -> None:
     """Note that the thumbs under a reply came into view: without it, a low rate of answers cannot be seen."""
     conversation = own(turn, user)
-    where = {"turn": turn.turn, "response_id": conversation.responses[turn.turn]}
-    resolve(turn.conversation, conversation).opportunity("thumbs", **where)
+    response = conversation.responses[turn.turn]
+    resolve(turn.conversation, conversation).opportunity("thumbs", turn=turn.turn, response_id=response)
 
 
 @app.post("/thumbs", status_code=204)
 def thumbs(thumb: Thumb, user: Annotated[str | None, Cookie()] = None) -> None:
     """Note what a user thinks of a reply."""
     conversation = own(thumb, user)
-    where = {"turn": thumb.turn, "response_id": conversation.responses[thumb.turn]}
-    about = {"prompt": PROMPT, "environment": opened().environment}
-    promptops.record("thumbs", int(thumb.up), unit=user, session=thumb.conversation, **about, **where)
+    promptops.record(
+        "thumbs",
+        int(thumb.up),
+        prompt=PROMPT,
+        environment=opened().environment,
+        unit=user,
+        session=thumb.conversation,
+        turn=thumb.turn,
+        response_id=conversation.responses[thumb.turn],
+    )
 
 
 @app.get("/healthz")

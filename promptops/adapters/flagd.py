@@ -58,8 +58,10 @@ def serialize(environment: str, prompts: Mapping[str, Any], before: bytes = b"")
     return json.dumps(made, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def write(path: str, environment: str, prompts: Mapping[str, Any]) -> None:
-    """Bring a flag file up to date by an atomic rename; a symbolic link stays one, and its target is replaced.
+def write(path: str, environment: str, prompts: Mapping[str, Any]) -> bool:
+    """Bring a flag file up to date by an atomic rename, and return whether anything changed.
+
+    A symbolic link stays one, and its target is replaced.
 
     Raises:
         PromptopsError: there is no such folder, or something else than a file is there.
@@ -73,9 +75,11 @@ def write(path: str, environment: str, prompts: Mapping[str, Any]) -> None:
         with open(path, "rb") as file:
             before = file.read()
     data = serialize(environment, prompts, before)
-    if data != before:
-        # flagd may run as another user.
-        atomic.write(path, data, mode=0o644)
+    if data == before:
+        return False
+    # flagd may run as another user.
+    atomic.write(path, data, mode=0o644)
+    return True
 
 
 def _flags(data: bytes, environment: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from promptops.cli import watching
 from promptops.cli.deciding import check_environment, env_option
 from promptops.repo.git import Git
 
@@ -38,7 +40,7 @@ class _Wish(NamedTuple):
 @click.option("--sign", is_flag=True, help="Put an SSH signature into the file.")
 @click.option("--key", metavar="FILE", help="SSH key for --sign; default: PROMPTOPS_SIGNING_KEY, else git's.")
 @click.option("--watch", is_flag=True, help="Go on, and write again when anything changes.")
-@click.option("--interval", type=click.FloatRange(0.1, 86_400), default=5.0, show_default=True, help="Seconds between.")
+@watching.interval_option
 def command(
     environment: str, output: str, root: str | None, remote: str | None, key: str | None, *, sign: bool, watch: bool,
     interval: float,
@@ -50,51 +52,17 @@ def command(
     its time of creation, as it does while a remote does not answer. With --watch the file is renewed at least once a
     minute (or at every look), and a failure is reported once and what was written stays.
     """
-    from promptops.cli.guard import show
     from promptops.errors import UsageError
     from promptops.trust import sshsig
 
-    if interval != interval:  # noqa: PLR0124  only nan, which no range contains or leaves out
-        raise UsageError("an interval is a number of seconds", hint="--interval 5")
+    watching.check_interval(interval)
     if key and not sign:
         raise UsageError("--key is for --sign", hint="add --sign")
     with Git() as git:
         wish = _Wish(environment, output, root, remote, sshsig.signing_key(git, key) if sign else None)
     if watch:
-        _watch(wish, interval)
-    failures = _look(wish, 0)
-    for failure in failures:
-        show(failure)
-    return max((failure.exit_code for failure in failures), default=0)
-
-
-def _watch(wish: _Wish, interval: float) -> None:
-    """Look again and again; what goes on failing is said once."""
-    from promptops.cli.guard import show
-
-    said: set[str] = set()
-    while True:
-        failures = {str(failure): failure for failure in _look(wish, _REFRESH_SECONDS)}
-        for text in failures.keys() - said:
-            show(failures[text])
-        if said and not failures:
-            click.echo("all is well again", err=True)
-        said = set(failures)
-        time.sleep(interval)
-
-
-def _look(wish: _Wish, age: int) -> list[PromptopsError]:
-    from promptops.cli.guard import explained
-    from promptops.errors import PromptopsError
-
-    failures: list[PromptopsError] = []
-    try:
-        _once(wish, age, failures)
-    except PromptopsError as error:
-        failures.append(error)
-    except OSError as error:
-        failures.append(explained(error))
-    return failures
+        watching.watch(partial(_once, wish, _REFRESH_SECONDS), interval)
+    return watching.told(watching.look(partial(_once, wish, 0)))
 
 
 def _once(wish: _Wish, age: int, failures: list[PromptopsError]) -> None:

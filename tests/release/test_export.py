@@ -4,7 +4,7 @@ import json
 
 import pytest
 from openfeature.contrib.tools.flagd.core import FlagdCore
-from releasing import NEW
+from releasing import NEW, start, wait_until
 
 from promptops.adapters import flagd
 
@@ -37,6 +37,23 @@ def test_flags_follow_promotion_and_rollback(serving):
     serving.promptops("rollback", NAME, "--env", "prod", "--reason", "because")
     path, _ = export(serving)
     assert version(path) == ("1.0.0", 3)
+
+
+def test_watch_follows_a_remote(serving, tmp_path):
+    hub = tmp_path / "hub.git"
+    serving.git("clone", "-q", "--mirror", ".", str(hub))
+    edge = serving.clone(tmp_path / "edge")
+    path = tmp_path / "flags.json"
+    options = ("--env", "prod", "-o", str(path), "--remote", str(hub), "--watch", "--interval", "0.2")
+    watch = start(edge, "export", "flagd", *options)
+    try:
+        wait_until(path.exists)
+        assert version(path) == ("1.1.0", 2)
+        serving.promptops("rollback", NAME, "--env", "prod", "--reason", "because", "--push", "--remote", str(hub))
+        wait_until(lambda: version(path) == ("1.0.0", 3))
+    finally:
+        watch.terminate()
+        watch.wait(120)
 
 
 def test_release_that_does_not_verify_keeps_the_flag(serving):
