@@ -54,8 +54,11 @@ def collect(
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         parts[row["part"]].append(row)
+    numbers = pipeline.codes(metrics)
+    latest = {int(row["e"]): int(row["n"]) for row in parts["latest"]}
     series = {
-        metric.name: _series(metric, parts[f"m{index}"], _latest(metric, parts)) for index, metric in enumerate(metrics)
+        metric.name: _series(metric, parts[f"m{index}"], latest.get(pipeline.number_of(metric, numbers), 0))
+        for index, metric in enumerate(metrics)
     }
     exposed = _exposed(parts["exposed"])
     return Evidence(rollout, pipeline.digest(metrics), watermark, source.engine, _quality(parts), exposed, series)
@@ -72,14 +75,6 @@ def _quality(parts: Mapping[str, Sequence[dict[str, Any]]]) -> Quality:
         skewed=int(counts["e"]),
         latest=int(counts["day"]),
     )
-
-
-def _latest(metric: Metric, parts: Mapping[str, Sequence[dict[str, Any]]]) -> int:
-    if metric.event == definitions.EXPOSURE:
-        found = parts.get("latest exposure", ())
-    else:
-        found = [row for row in parts.get("latest outcome", ()) if row["arm"] == metric.event]
-    return max((int(row["n"]) for row in found), default=0)
 
 
 def _exposed(rows: Iterable[dict[str, Any]]) -> tuple[Exposed, ...]:

@@ -97,7 +97,7 @@ def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> i
         counts,
         _crossovers(spells),
         _exposed(units, spells, window),
-        *_quality(seen),
+        *_quality(seen, metrics),
         *reductions.metric_parts(seen, units, metrics, window),
     ]
     return ibis.union(*parts)
@@ -135,24 +135,37 @@ def _readable(events: ir.Table) -> Any:
     return (events.v == 1) & kinds & events.event_id.notnull() & events.ts.notnull()
 
 
+def codes(metrics: Sequence[Metric]) -> dict[tuple[str, str], int]:
+    """Return a number for every kind and name of event that the metrics use: engines group numbers faster than text."""
+    names = {name for metric in metrics for name in (metric.event, metric.covariate) if name and name != EXPOSURE}
+    asked = {metric.event for metric in metrics if metric.over == "opportunity"}
+    used = [(EXPOSURE, ""), *(("outcome", name) for name in sorted(names))]
+    return {key: number for number, key in enumerate([*used, *(("opportunity", name) for name in sorted(asked))])}
+
+
+def number_of(metric: Metric, numbers: dict[tuple[str, str], int]) -> int:
+    """Return the number of a metric's events."""
+    return numbers[(EXPOSURE, "") if metric.event == EXPOSURE else ("outcome", metric.event)]
+
+
 def _seen(scope: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
     """Each event once; of copies that differ the least of each member, and `promptops telemetry check` tells."""
     import ibis
 
-    names = {name for metric in metrics for name in (metric.event, metric.covariate) if name and name != EXPOSURE}
-    asked = {metric.event for metric in metrics if metric.over == "opportunity"}
-    outcome = (scope.type == "outcome") & scope.name.isin(sorted(names | {""}))
-    opportunity = (scope.type == "opportunity") & scope.name.isin(sorted(asked | {""}))
-    used = scope.filter(scope.unit.notnull() & ((scope.type == "exposure") | outcome | opportunity))
+    branches = [
+        ((scope.type == kind) if kind == EXPOSURE else (scope.type == kind) & (scope.name == name), number)
+        for (kind, name), number in codes(metrics).items()
+    ]
+    coded = scope.mutate(what=ibis.cases(*branches, else_=-1))
+    used = coded.filter(coded.unit.notnull() & (coded.what >= 0))
     value = ibis.ifelse(used.value.abs() <= LARGEST, used.value, ibis.null("float64"))
     return used.group_by("event_id").aggregate(
-        type=used.type.min(),
+        what=used.what.min(),
         unit=used.unit.min(),
         session=used.session.min(),
-        name=used.name.min(),
         ts=used.ts.min(),
         value=value.min(),
-        gone=used.missing.min(),
+        gone=ibis.ifelse(used.missing.isnull(), 0, 1).min(),
         copies=used.count(),
     )
 
@@ -225,20 +238,21 @@ def _crossovers(spells: ir.Table) -> ir.Table:
     return row(counted, "crossovers", n=counted.n.fill_null(0))
 
 
-def _quality(seen: ir.Table) -> list[ir.Table]:
-    """Copies, and outcomes of units without exposure; then the latest event by type and name."""
+def _quality(seen: ir.Table, metrics: Sequence[Metric]) -> list[ir.Table]:
+    """Copies, and outcomes of units without exposure; then the latest event by number."""
     import ibis
 
+    outcomes = [number for (kind, _), number in codes(metrics).items() if kind == "outcome"]
     by_unit = seen.group_by("unit").aggregate(
-        shown=ibis.ifelse(seen.type == "exposure", 1, 0).max(),
-        outcomes=ibis.ifelse(seen.type == "outcome", 1, 0).sum(),
+        first=seen.what.min(),
+        outcomes=ibis.ifelse(seen.what.between(1, max(outcomes, default=0)), 1, 0).sum(),
         copies=(seen.copies - 1).sum(),
     )
-    counted = by_unit.aggregate(n=by_unit.copies.sum(), e=by_unit.outcomes.sum(where=by_unit.shown == 0))
-    valid = seen.mutate(name=ibis.ifelse(seen.type == "outcome", seen.name, "")).filter(seen.gone.isnull())
-    latest = valid.group_by("type", "name").aggregate(n=valid.ts.max())
+    # An exposure has the number 0, the least.
+    counted = by_unit.aggregate(n=by_unit.copies.sum(), e=by_unit.outcomes.sum(where=by_unit["first"] > 0))
+    valid = seen.filter(seen.gone == 0)
+    latest = valid.group_by("what").aggregate(n=valid.ts.max())
     return [
         row(counted, "copies", n=counted.n.fill_null(0), e=counted.e.fill_null(0)),
-        row(latest.filter(latest.type == "exposure"), "latest exposure", n=latest.n),
-        row(latest.filter(latest.type == "outcome"), "latest outcome", arm=latest.name, n=latest.n),
+        row(latest, "latest", e=latest.what, n=latest.n),
     ]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from promptops.telemetry.metrics import DAY_MS, EXPOSURE
-from promptops.telemetry.pipeline import SLOTS, row, whole_days
+from promptops.telemetry.pipeline import SLOTS, codes, number_of, row, whole_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,35 +16,37 @@ if TYPE_CHECKING:
     from promptops.telemetry.metrics import Metric
     from promptops.telemetry.pipeline import Window
 
+Codes = dict[tuple[str, str], int]
 _STEPWISE = frozenset({"first", "last", "slope", "carried", "satisfied"})
 
 
 def metric_parts(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric], window: Window) -> list[ir.Table]:
     """Return, for metric number i, the rows ``m<i>`` with its sums."""
+    import ibis
+
+    numbers = codes(metrics)
     near = _near(seen, units, metrics)
-    wide = _wide(seen, units, metrics)
+    wide = _wide(seen, units, metrics, numbers)
     parts = []
     for index, metric in enumerate(metrics):
         if metric.aggregate == "survival":
-            parts.append(_survival(near, units, metric, window, f"m{index}"))
+            parts.append(_survival(near, units, metric, window, numbers).mutate(part=ibis.literal(f"m{index}")))
         elif metric.aggregate in _STEPWISE:
-            parts.append(_sums(_stepwise(near, wide, metric, index), metric, window, index))
+            parts.append(_sums(_joined(wide, _stepwise(near, metric, index, numbers)), metric, window, index))
         else:
             parts.append(_sums(wide, metric, window, index))
     return parts
 
 
-def _is(table: ir.Table, metric: Metric) -> Any:
+def _is(table: ir.Table, metric: Metric, numbers: Codes) -> Any:
     """Whether a row is an event of the metric; one whose label is missing is none."""
-    if metric.event == EXPOSURE:
-        return table.type == "exposure"
-    return (table.type == "outcome") & (table.name == metric.event) & table.gone.isnull()
+    return (table.what == number_of(metric, numbers)) & (table.gone == 0)
 
 
 def _near(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
     """The events of counted units, with the time since the unit's first exposure, as far as any metric looks."""
     joined = seen.inner_join(units.select("unit", "t0"), "unit")
-    kept = ("event_id", "unit", "session", "type", "name", "value", "gone", "ts")
+    kept = ("event_id", "unit", "session", "what", "value", "gone", "ts")
     near = joined.select(*kept, rel=joined.ts - joined.t0)
     before = max((metric.window_ms for metric in metrics if metric.covariate), default=0)
     survival = any(metric.aggregate == "survival" for metric in metrics)
@@ -56,22 +58,22 @@ def _inside(near: ir.Table, metric: Metric) -> Any:
     return (near.rel >= metric.opens_ms) & (near.rel < metric.closes_ms)
 
 
-def _wide(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
+def _wide(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric], numbers: Codes) -> ir.Table:
     """One row a unit, with a value (and a denominator, and a covariate) for each metric that needs no order.
 
     An aggregation comes last, because that makes DuckDB compute it once for all metrics.
     """
     joined = units.left_join(seen, "unit")
     mine = ("unit", "slot", "arm", "t0", "stage")
-    near = joined.select(*mine, "session", "type", "name", "value", "gone", rel=joined.ts - joined.t0)
+    near = joined.select(*mine, "session", "what", "value", "gone", rel=joined.ts - joined.t0)
     columns: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
-        inside = _is(near, metric) & _inside(near, metric)
+        inside = _is(near, metric, numbers) & _inside(near, metric)
         valued = inside & near.value.notnull()
         if metric.aggregate in {"mean", "sum", "ratio"}:
             columns[f"total{index}"] = near.value.sum(where=valued)
         if metric.aggregate == "ratio":
-            columns[f"below{index}"] = _below(near, metric, valued)
+            columns[f"below{index}"] = _below(near, metric, valued, numbers)
         elif metric.aggregate == "mean":
             columns[f"count{index}"] = near.count(where=valued)
         elif metric.aggregate in {"count", "retention"}:
@@ -80,7 +82,7 @@ def _wide(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Tabl
             columns[f"seen{index}"] = near.count(where=inside)
             columns[f"count{index}"] = near.count(where=inside & (near.value.isnull() | (near.value != 0)))
         if metric.covariate:
-            earlier = (near.type == "outcome") & (near.name == metric.covariate) & near.gone.isnull()
+            earlier = (near.what == numbers["outcome", metric.covariate]) & (near.gone == 0)
             earlier &= near.value.notnull() & (near.rel < 0) & (near.rel >= -metric.window_ms)
             columns[f"before{index}"] = near.value.sum(where=earlier)
             columns[f"earlier{index}"] = near.count(where=earlier)
@@ -88,15 +90,15 @@ def _wide(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Tabl
     return near.group_by("unit").aggregate(**own, **columns)
 
 
-def _below(near: ir.Table, metric: Metric, valued: Any) -> Any:
+def _below(near: ir.Table, metric: Metric, valued: Any, numbers: Codes) -> Any:
     """What a ratio counts below the line: sessions, turns, or 1 for a unit that has any."""
     import ibis
 
     inside = _inside(near, metric)
     counted = {
         "outcome": valued,
-        "exposure": (near.type == EXPOSURE) & inside,
-        "opportunity": (near.type == "opportunity") & (near.name == metric.event) & inside,
+        "exposure": (near.what == numbers[EXPOSURE, ""]) & inside,
+        "opportunity": (near.what == numbers.get(("opportunity", metric.event), -1)) & inside,
     }[metric.over]
     if metric.unit_of == "session":
         return near.session.nunique(where=counted)
@@ -105,11 +107,11 @@ def _below(near: ir.Table, metric: Metric, valued: Any) -> Any:
     return ibis.ifelse(near.count(where=counted) > 0, 1, 0)
 
 
-def _stepwise(near: ir.Table, wide: ir.Table, metric: Metric, index: int) -> ir.Table:
-    """Add the value of a metric over a unit's steps in their order."""
+def _stepwise(near: ir.Table, metric: Metric, index: int, numbers: Codes) -> ir.Table:
+    """The value of a metric over each unit's steps in their order."""
     import ibis
 
-    mine = near.filter(_is(near, metric), _inside(near, metric), near.value.notnull())
+    mine = near.filter(_is(near, metric, numbers), _inside(near, metric), near.value.notnull())
     step = mine.event_id if metric.unit_of == "turn" else mine.session.fill_null("")
     if metric.unit_of == "user":
         step = mine.unit
@@ -131,7 +133,10 @@ def _stepwise(near: ir.Table, wide: ir.Table, metric: Metric, index: int) -> ir.
         y = placed.count(where=placed.y >= metric.threshold).cast("float64")
     else:
         y = {"first": first, "last": last, "carried": last - first}[metric.aggregate]
-    values = placed.group_by("unit").aggregate(**{f"step{index}": y})
+    return placed.group_by("unit").aggregate(**{f"step{index}": y})
+
+
+def _joined(wide: ir.Table, values: ir.Table) -> ir.Table:
     return wide.left_join(values, "unit").drop("unit_right")
 
 
@@ -190,7 +195,7 @@ def _sums(table: ir.Table, metric: Metric, window: Window, index: int) -> ir.Tab
     return row(sums, f"m{index}", **{name: sums[name] for name in sums.columns})
 
 
-def _survival(near: ir.Table, units: ir.Table, metric: Metric, window: Window, part: str) -> ir.Table:
+def _survival(near: ir.Table, units: ir.Table, metric: Metric, window: Window, numbers: Codes) -> ir.Table:
     """Units by arm, by the day after their first exposure on which they end, and by whether they left then.
 
     A unit leaves on the first day that a silence of more than the maturity follows; one that has not left is watched
@@ -200,7 +205,7 @@ def _survival(near: ir.Table, units: ir.Table, metric: Metric, window: Window, p
 
     silence = max(1, math.ceil(metric.maturity_ms / DAY_MS))
     end = window.closed * DAY_MS
-    mine = near.filter(_is(near, metric), near.rel >= 0, near.ts < end)
+    mine = near.filter(_is(near, metric, numbers), near.rel >= 0, near.ts < end)
     first = units.filter(units.t0 < end).select("unit", d=ibis.literal(0).cast("int64"))
     days = ibis.union(mine.select("unit", d=whole_days(mine.rel)), first, distinct=True)
     following = days.select("unit", "d", after=days.d.lead().over(ibis.window(group_by="unit", order_by=days.d)))
@@ -219,4 +224,4 @@ def _survival(near: ir.Table, units: ir.Table, metric: Metric, window: Window, p
         e=ibis.ifelse(left_in_time, 1, 0),
     )
     counted = placed.group_by("day", "arm", "e").aggregate(n=placed.count())
-    return row(counted, part, day=counted.day, arm=counted.arm, n=counted.n, e=counted.e)
+    return row(counted, "", day=counted.day, arm=counted.arm, n=counted.n, e=counted.e)
