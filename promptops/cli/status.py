@@ -43,6 +43,8 @@ def _line(one: Standing) -> None:
     if one.approved is not None:
         state += ", approved" if one.approved else ", not approved"
     live = f"  live in {printable(serving)}" if serving else ""
+    ramps = ", ".join(f"{environment}: {text}" for environment, text in sorted(one.rolling.items()))
+    live += f"  rolling out {printable(ramps)}" if ramps else ""
     click.echo(f"{one.name} {one.version or ''}  {state}{live}")
     for reason in one.missing:
         click.echo(f"  {printable(reason)}")

@@ -30,6 +30,7 @@ class Standing:
         approved: whether an unreleased prompt may be released; None where that is no question.
         missing: why it may not.
         live: version by environment.
+        rolling: by environment, the version that a rollout brings there and how far, such as ``1.3.0 at 5%``.
         next: what to type, or None.
     """
 
@@ -41,6 +42,7 @@ class Standing:
     approved: bool | None = None
     missing: list[str] = field(default_factory=list)
     live: dict[str, str] = field(default_factory=dict)
+    rolling: dict[str, str] = field(default_factory=dict)
     next: str | None = None
 
 
@@ -55,11 +57,11 @@ def standings(git: Git, revision: str = "HEAD") -> list[Standing]:
     released: dict[str, list[Release]] = {}
     for release in history.releases(git):
         released.setdefault(release.name, []).append(release)
-    serving = _serving(git)
+    serving, ramping = _serving(git)
     found = []
     unreleased: list[tuple[Standing, Configuration]] = []
     for name in registry.names():
-        one = Standing(name, live=serving.get(name, {}))
+        one = Standing(name, live=serving.get(name, {}), rolling=ramping.get(name, {}))
         try:
             configuration = registry.configuration(name)
             _fill(git, one, configuration, released.get(name, []))
@@ -72,16 +74,22 @@ def standings(git: Git, revision: str = "HEAD") -> list[Standing]:
     return found
 
 
-def _serving(git: Git) -> dict[str, dict[str, str]]:
+def _serving(git: Git) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    """Return by prompt and environment what is live, and what a rollout brings and how far."""
     found: dict[str, dict[str, str]] = {}
+    ramping: dict[str, dict[str, str]] = {}
     for ref, oid in refs.listing(git, live.PREFIX).items():
         environment, _, prompt = ref.removeprefix(live.PREFIX).removesuffix("/HEAD").partition("/")
         try:
-            tag = live.chain(git, oid, environment=environment, prompt=prompt)[0].tag
+            newest = live.chain(git, oid, environment=environment, prompt=prompt)[0]
+            tag, rollout = newest.tag, newest.rollout
         except PromptopsError as error:
-            tag = f"@v? ({error.message})"
+            tag, rollout = f"@v? ({error.message})", None
         found.setdefault(prompt, {})[environment] = tag.rpartition("@v")[2]
-    return found
+        if rollout is not None and rollout.alive:
+            text = f"{rollout.canary.tag.rpartition('@v')[2]} at {rollout.share}"
+            ramping.setdefault(prompt, {})[environment] = text
+    return found, ramping
 
 
 def _fill(git: Git, one: Standing, configuration: Configuration, released: list[Release]) -> None:

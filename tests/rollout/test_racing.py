@@ -317,6 +317,7 @@ def test_status_and_history_tell_where_it_stands(ramp_, tmp_path):
     rows = json.loads(ramp_.cli("rollout", "history", NAME, "--env", "prod", "--json").out)
     assert [row["action"] for row in rows] == ["hold", "start", "promote"]
     assert one in ramp_.cli("rollout", "history", NAME, "--env", "prod").out
+    assert "rolling out prod: 1.1.0 at 5%" in ramp_.cli("status").out
     assert "0 do not hold" in ramp_.cli("rollout", "verify", NAME, "--env", "prod").out
 
 
