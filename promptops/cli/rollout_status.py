@@ -66,10 +66,11 @@ def _show(prompt: str | None, environment: str, source: str | None, *, as_json: 
             for chain in chains.values()
             if chain[0].rollout is not None and chain[0].rollout.alive
         ]
+        texts = [] if as_json else [_text(git, look) for look in looks]
     if as_json:
         echo_json([_document(look) for look in looks])
         return
-    click.echo("\n\n".join(_text(look) for look in looks) or f"no rollout runs in {printable(environment)}")
+    click.echo("\n\n".join(texts) or f"no rollout runs in {printable(environment)}")
 
 
 def _chains(git: Git, environment: str, prompt: str | None) -> dict[str, list[Decision]]:
@@ -97,14 +98,13 @@ def _document(look: Look) -> dict[str, Any]:
     }
 
 
-def _text(look: Look) -> str:
-    now, verdict = look.before.step, look.verdict
-    lines = [
-        f"{look.before.prompt} in {look.before.environment}: rollout {now.id}, {now.state}",
-        f"  stage {now.stage + 1} ({now.share}), canary {now.canary.tag}, baseline {now.baseline.tag}",
-    ]
-    lines += [f"  {each.metric} ({each.role}): {each.state}, {each.n} units" for each in verdict.readings]
-    lines += [f"  next: {verdict.action}; {'; '.join(verdict.reasons)}"]
-    if look.failure:
-        lines.append(f"  no new evidence: {look.failure.message}")
-    return "\n".join(printable(line) for line in lines)
+def _text(git: Git, look: Look) -> str:
+    from promptops.rollout import deriving, text
+
+    before = look.before
+    notes = [f"no new evidence: {look.failure.message}"] if look.failure else []
+    status = text.Status(
+        before.prompt, before.environment, before.step.document(), deriving.plan_of(git, before), look.verdict, look.at,
+        notes,
+    )  # fmt: skip
+    return "\n".join(printable(line) for line in text.render(status))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +19,12 @@ from promptops.repo.git import Git
 from promptops.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from promptops.inference.reply import Reply
     from promptops.registry.configuration import Configuration
+
+_TELL_SECONDS = 3.0
 
 
 @click.command(
@@ -35,8 +42,29 @@ def command(prompt: str, pairs: tuple[str, ...], var_file: str | None, revision:
     request = configuration.render(read_variables(pairs, var_file, configuration.prompt.variables))
     settings = configuration.model.settings
     target = endpoint.resolve(settings, os.environ)
-    reply = client.complete(target, Call("try", request), price=settings.get("price"), limits=settings.get("limits"))
+    call = Call("try", request)
+    with _telling(configuration.model.id):
+        reply = client.complete(target, call, price=settings.get("price"), limits=settings.get("limits"))
     (echo_json if as_json else _report)(_described(configuration, reply))
+
+
+@contextlib.contextmanager
+def _telling(model: str) -> Iterator[None]:
+    """Say on standard error, every few seconds, what is waited for: a server may accept a call and never answer."""
+    started, ended = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_TELL_SECONDS):
+            waited = time.monotonic() - started
+            click.echo(f"waiting for the answer of {printable(model)}: {waited:.0f} s; Ctrl-C ends it", err=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
 
 
 def _described(configuration: Configuration, reply: Reply) -> dict[str, Any]:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _PROGRESS_SECONDS = 0.5
 _FIELDS = frozenset(field.name for field in fields(CanaryResult))
 # Results of earlier versions lack the scores that nothing depends on.
-_NEEDED = _FIELDS - {"advisory"}
+_NEEDED = _FIELDS - {"advisory", "judges"}
 
 
 def run(git: Git, terms: Terms, progress: Progress | None = None) -> CanaryResult:
@@ -273,4 +273,5 @@ def _result(study: Study, tally: Tally, budget: Budget, share: float, calls: dic
         reasons=reasons,
         examples=tally.examples(),
         advisory=tally.advisory(),
+        judges=tally.judges(),
     )

@@ -183,6 +183,10 @@ class Exam:
         """Return the judges of the suite whose cases are in a pool, by metric; recorded traffic has none."""
         return self._judges.get(pool, {})
 
+    def level(self, suite: str, metric: str) -> float | None:
+        """Return the mean score that a suite's judge gave when it was calibrated; None where that is not known."""
+        return self._suites[suite].level(metric)
+
     def rated(self, draw: Draw, version: str) -> dict[str, float | None]:
         """Return what people said of a version's reply to a case, by metric."""
         return {metric: said.score(draw.case, version) for metric, said in self._feedback.get(draw.suite, {}).items()}

@@ -16,19 +16,21 @@ may depend on the past, as long as the order within a suite was fixed beforehand
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from promptops.errors import InputError
+from promptops.evaluation import gate_rows as rows
 from promptops.evaluation.floors import Floor, FloorTrack
-from promptops.evaluation.harm import Direction, Guardrail, Mode, Track
-from promptops.statistics.evalues import E_VALUE_CAP, adjusted_e_values, imbalance_e_value, mean_e_value
+from promptops.evaluation.harm import Guardrail, Mode, Track
+from promptops.statistics.evalues import E_VALUE_CAP, adjusted_e_values, mean_e_value
 from promptops.statistics.series import GRID, encode
 from promptops.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-Verdict = Literal["pass", "fail", "inconclusive"]
+    from promptops.evaluation.gate_rows import Verdict
+
 EVIDENCE_VERSION = 3
 _LOSSY_VERSION = 2
 _LOSSLESS_VERSION = 1
@@ -38,7 +40,6 @@ MAX_GUARDRAILS = 100
 MAX_JUDGED = 200_000
 ALPHA = 0.05
 FLOOR = 0.9
-_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,43 +60,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What is known about one guardrail.
-
-    Attributes:
-        name: the caller's name of the guardrail.
-        metric: the metric's name.
-        direction: where better lies.
-        margin: tolerated worsening of the mean.
-        limit: worst tolerated mean; judged in absolute mode only.
-        n: pairs that bear on it.
-        baseline: mean of the baseline over these pairs; None without one.
-        candidate: mean of the candidate; a lost reply, or one without a readable score, counts as the worst score.
-        difference: candidate minus baseline; None without a baseline.
-        low: lower confidence bound of the difference (absolute mode: of the candidate's mean), one-sided at alpha.
-        high: upper bound likewise.
-        e_value: the largest evidence so far against "harm is within the margin".
-        verdict: ``pass``, ``fail`` or ``inconclusive``.
-        reason: why, in a sentence.
-    """
-
-    name: str
-    metric: str
-    direction: Direction
-    margin: float
-    limit: float | None
-    n: int
-    baseline: float | None
-    candidate: float | None
-    difference: float | None
-    low: float
-    high: float
-    e_value: float
-    verdict: Verdict
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class GateResult:
     """What a canary's evidence says.
 
@@ -113,7 +77,7 @@ class GateResult:
     notes: tuple[str, ...]
     pairs: int
     e_value: float
-    rows: tuple[Row, ...]
+    rows: tuple[rows.Row, ...]
 
     def document(self) -> dict[str, Any]:
         """Return the result as JSON-able data; equal evidence gives equal bytes."""
@@ -308,62 +272,26 @@ class Gate:
         invalid = [each for each in (self._unanswered(), self._unreadable(track), self._invalid(track)) if each]
         if invalid:
             return "inconclusive", "; ".join(invalid)
-        if self.rules.mode == "paired":
-            bound = f"worse than the baseline by more than {track.margin:g}"
-        else:
-            bound = f"{'above' if track.direction == 'lower' else 'below'} the limit {track.limit:g}"
         standing = self._standing(track)
-        if standing == "inconclusive":
-            proves = "proves" if track.n == 1 else "prove"
-            return standing, f"{counted(track.n, 'pair')} {proves} neither that it is {bound} nor that it is not"
-        return standing, f"proved {bound}" if standing == "fail" else f"proved not {bound}"
+        return standing, rows.reason(track, standing)
 
     def verdict(self) -> GateResult:
         """Return the verdict with everything that supports it."""
-        rows = tuple(self._row(track) for track in self._tracks.values())
+        found = tuple(rows.row(track, self.rules.alpha, *self._judge(track)) for track in self._tracks.values())
         verdict = self.decision
         reasons: list[str] = []
         if verdict == "fail":
-            reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict == "fail"]
+            reasons = [f"{row.name}: {row.reason}" for row in found if row.verdict == "fail"]
             reasons = reasons or ["the guardrails together prove harm beyond the margins, though no single one does"]
         elif verdict == "inconclusive":
-            reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict != "pass"]
+            reasons = [f"{row.name}: {row.reason}" for row in found if row.verdict != "pass"]
             if self.pairs < self.rules.minimum:
                 reasons.append(f"{counted(self.pairs, 'pair')} of at least {self.rules.minimum}")
-        notes = self._notes()
-        reasons += notes if reasons else ()
-        e_value = round(min(self._peak, E_VALUE_CAP), _DIGITS)
-        return GateResult(verdict, tuple(reasons), notes, self.pairs, e_value, rows)
-
-    def _notes(self) -> tuple[str, ...]:
         lost, lost_by_candidate = self._failures["baseline"], self._failures["candidate"] + len(self._lost)
-        if imbalance_e_value(lost, lost_by_candidate) < 1.0 / self.rules.alpha:
-            return ()
-        more = "candidate" if lost_by_candidate > lost else "baseline"
-        note = f"pairs lost for want of a reply of one arm: {lost_by_candidate} candidate, {lost} baseline;"
-        return (f"{note} that the {more} loses more is no chance",)
-
-    def _row(self, track: Track) -> Row:
-        verdict, reason = self._judge(track)
-        low, high = track.interval(self.rules.alpha)
-        paired = self.rules.mode == "paired"
-        scale = GRID * track.n
-        return Row(
-            name=track.name,
-            metric=track.metric,
-            direction=track.direction,
-            margin=track.margin,
-            limit=track.limit,
-            n=track.n,
-            baseline=round(track.baseline / scale, _DIGITS) if paired and scale else None,
-            candidate=round(track.candidate / scale, _DIGITS) if scale else None,
-            difference=round((track.candidate - track.baseline) / scale, _DIGITS) if paired and scale else None,
-            low=round(low, _DIGITS),
-            high=round(high, _DIGITS),
-            e_value=round(min(track.harm.peak, E_VALUE_CAP), _DIGITS),
-            verdict=verdict,
-            reason=reason,
-        )
+        notes = rows.lopsided(lost, lost_by_candidate, self.rules.alpha)
+        reasons += notes if reasons else ()
+        e_value = round(min(self._peak, E_VALUE_CAP), rows.DIGITS)
+        return GateResult(verdict, tuple(reasons), notes, self.pairs, e_value, found)
 
     def restore(
         self,

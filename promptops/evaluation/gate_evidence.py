@@ -1,4 +1,4 @@
-"""From recorded evidence back to the gate that wrote it, and to its verdict."""
+"""From recorded evidence back to the gate that wrote it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from promptops.errors import InputError, RefusedError
 from promptops.evaluation.floors import Floor
-from promptops.evaluation.gate import EVIDENCE_VERSION, MAX_GUARDRAILS, MAX_JUDGED, Gate, GateResult, Rules
+from promptops.evaluation.gate import EVIDENCE_VERSION, MAX_GUARDRAILS, MAX_JUDGED, Gate, Rules
 from promptops.evaluation.harm import Guardrail, Mode
 from promptops.statistics.series import GRID, decode
 from promptops.text import counted
@@ -19,7 +19,8 @@ def resume(evidence: Any) -> Gate:
     """Return the gate that wrote ``evidence``, ready to take in further pairs.
 
     Rules, margins and limits are those that the evidence states: compare them with what should have applied. It takes
-    some seconds at most: of guardrails times pairs there are no more than 200,000.
+    some seconds at most: of guardrails times pairs there are no more than 200,000. Where the verdict alone matters, ask
+    for its ``decision``: the intervals of its ``verdict()`` take many times as long.
 
     Args:
         evidence: what `Gate.evidence` returned, possibly edited by anybody.
@@ -92,18 +93,6 @@ def _marks(item: Any, mode: Mode, pairs: int) -> dict[str, list[int | None]]:
     if any(mark is not None and mark < 0 for series in marks.values() for mark in series):
         raise InputError("evidence has no usable 'marks'")
     return marks
-
-
-def rederive(evidence: Any) -> GateResult:
-    """Return the verdict that ``evidence`` supports: the very result that its gate gave, intervals included.
-
-    Where the verdict alone matters, ask `resume` for its ``decision``: intervals take many times as long.
-
-    Raises:
-        InputError: as `resume`.
-        RefusedError: as `resume`.
-    """
-    return resume(evidence).verdict()
 
 
 def _field(document: Any, key: str, kind: type[_T]) -> _T:

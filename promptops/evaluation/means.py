@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from promptops.evaluation.gate import ALPHA, FLOOR, GateResult, Row
+from promptops.evaluation.gate import ALPHA, FLOOR, GateResult
+from promptops.evaluation.gate_rows import Row
 from promptops.evaluation.summary_bounds import Sum, difference_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from promptops.evaluation.gate import Verdict
+    from promptops.evaluation.gate_rows import Verdict
     from promptops.evaluation.harm import Guardrail
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from promptops.evaluation.exam import Rail
     from promptops.evaluation.forecast import Forecast
-    from promptops.evaluation.gate import Verdict
+    from promptops.evaluation.gate_rows import Verdict
     from promptops.evaluation.harm import Mode
     from promptops.evaluation.study import Study
 

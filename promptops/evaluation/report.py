@@ -44,6 +44,7 @@ def text(result: CanaryResult, *, width: int | None = None, colour: bool = False
     lines = [f"{printable(result.prompt)} {printable(result.version)}, {result.candidate[7:19]} {against}", ""]
     lines += table(result.guardrails, colour=colour)
     lines += [_advised(row) for row in result.advisory]
+    lines += [_judge(row) for row in result.judges]
     lines += ["", f"verdict: {_verdict(result.verdict, colour=colour)}{_attempts(result.attempts)}"]
     for reason in result.reasons:
         lines += textwrap.wrap(printable(reason), columns, initial_indent="  - ", subsequent_indent="    ")
@@ -73,6 +74,15 @@ def _advised(row: dict[str, Any]) -> str:
     name = printable(f"{row['suite']}/{row['metric']}")
     means = f"baseline {_number(row['baseline'])}, candidate {_number(row['candidate'])}"
     return f"not judged: {name}, {means}, n {row['n']}"
+
+
+def _judge(row: dict[str, Any]) -> str:
+    """Return the line of what is seen of a judge: it decides nothing."""
+    before = "" if row["calibrated"] is None else f" ({row['calibrated']:.3f} when calibrated)"
+    length = "no" if row["length"] is None else f"{row['length']:+.2f}"
+    told = f"judge {printable(row['suite'])}/{printable(row['metric'])}: mean {row['level']:.3f}{before}"
+    again = f", {row['same']} of {row['repeated']} repeated answers scored as before" if row["repeated"] else ""
+    return f"{told}, {length} rank correlation with words{again}, n {row['n']}"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class CanaryResult:
             billed beyond the budget.
         reasons: why the verdict is not ``pass``; empty otherwise.
         advisory: means of scores that no guardrail is on: ``{suite, metric, n, baseline, candidate}``.
+        judges: what the canary shows of judges: ``{suite, metric, n, level, calibrated, length, repeated, same}``.
         examples: pairs of replies, worst first, for people: ``{case, metric, input, baseline, candidate}``.
     """
 
@@ -49,3 +50,4 @@ class CanaryResult:
     reasons: list[str] = field(default_factory=list)
     examples: list[dict[str, str]] = field(default_factory=list)
     advisory: list[dict[str, Any]] = field(default_factory=list)
+    judges: list[dict[str, Any]] = field(default_factory=list)

@@ -93,6 +93,17 @@ class Suite:
         floor = self.value.get("floor")
         return {metric: judge.build(given, self.asks, floor) for metric, given in standing.judges(self.value).items()}
 
+    def level(self, metric: str) -> float | None:
+        """Return the mean score that a judge gave when it was calibrated; None where that is not known.
+
+        Raises:
+            InputError: its calibration record is malformed.
+        """
+        data = self.files.get(self.evaluators[metric].arguments.get("calibration", ""))
+        level = standing.read(data).get("level") if data is not None else None
+        found = level.get("judge") if isinstance(level, dict) else None
+        return float(found) if isinstance(found, int | float) else None
+
     def barred(self) -> dict[str, str]:
         """Return why metrics may not decide anything, by metric.
 

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from promptops.evaluation.arms import moved
+from promptops.evaluation.judging.watch import Watch
 from promptops.evaluation.transcript import Transcript
 from promptops.inference.reply import Failure
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from promptops.evaluation.exam import Exam
-    from promptops.evaluation.gate import GateResult, Verdict
+    from promptops.evaluation.gate import GateResult
+    from promptops.evaluation.gate_rows import Verdict
     from promptops.evaluation.sampling import Draw
     from promptops.inference.reply import Reply
     from promptops.registry.configuration import Configuration
@@ -105,6 +107,7 @@ class Tally:
     rounds: int = 0
     _worst: dict[str, list[tuple[float, int, dict[str, str]]]] = field(default_factory=dict)
     _seen: int = 0
+    _watch: Watch = field(default_factory=Watch)
     _words: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     _seen_advisory: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
@@ -169,6 +172,11 @@ class Tally:
             for metric, score in mark.advisory.items():
                 self._seen_advisory.setdefault((draw.suite, metric), {}).setdefault(arm, []).append(score)
         self._measure(new, answers)
+        for metric, judge in self.exam.judges(draw.suite).items():
+            for answer in answers.values() if not judge.pair else ():
+                given = answer.scores.get(metric)
+                if given is not None:
+                    self._watch.add(draw.suite, metric, draw.case, answer, given)
         for name, pair in scores.items():
             self._remember(draw, name, pair, question, answers)
 
@@ -240,6 +248,10 @@ class Tally:
             }
             for (suite, metric), by_arm in sorted(self._seen_advisory.items())
         ]
+
+    def judges(self) -> list[dict[str, Any]]:
+        """Return a row per judge of single answers; see `promptops.evaluation.judging.watch`."""
+        return self._watch.rows(self.exam.level)
 
     def model_records(self) -> list[dict[str, str | None]]:
         """Return who answered: requested and reported model and fingerprint, each once."""

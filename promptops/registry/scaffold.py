@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptops import atomic
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import data
-from promptops.registry.governed import ROLLOUTS
+from promptops.registry.governed import ROLLOUTS, schema_of
 from promptops.registry.prompt import EVALS, MODELS, PROMPTS, is_model, is_name, is_prompt, prompt_path
+from promptops.registry.schemas import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +50,8 @@ SUITES = {
     "sycophancy": "evals",
     "sycophancy-choice": "suites",
 }
+# Where `promptops schema --write` is told to put the schemas that new files point editors to.
+SCHEMAS = ".schemas"
 _MOST_READ = 2000
 _LARGEST_SOURCE = 1 << 20
 
@@ -79,10 +82,19 @@ def starter_files(existing: Iterable[str], ci: str | None = None) -> list[NewFil
     if ci:
         wanted |= CI_FILES[ci]
     return [
-        NewFile(path, data.read("templates", *template.split("/")))
+        _new(path, data.read("templates", *template.split("/")))
         for path, template in wanted.items()
         if path not in present
     ]
+
+
+def _new(path: str, content: bytes) -> NewFile:
+    """Return a file with the line by which editors find the schema of its kind, where it has one."""
+    schema = schema_of(path)
+    if schema is None:
+        return NewFile(path, content)
+    place = f"{'../' * path.count('/')}{SCHEMAS}/{schema}{SUFFIX}"
+    return NewFile(path, f"# yaml-language-server: $schema={place}\n".encode() + content)
 
 
 _GITLAB = ".gitlab-ci.yml"
@@ -124,7 +136,7 @@ def new_prompt(name: str, existing: Iterable[str], model: str | None = None) -> 
     models = sorted(path.removeprefix(MODELS).removesuffix(".yaml") for path in existing if is_model(path))
     if model is None and not models:
         raise UsageError("there is no model yet", hint="promptops new model NAME")
-    return NewFile(prompt_path(name), _filled("new.yaml", "prompts", model=model or models[0]))
+    return _new(prompt_path(name), _filled("new.yaml", "prompts", model=model or models[0]))
 
 
 def new_model(name: str) -> NewFile:
@@ -138,7 +150,7 @@ def new_model(name: str) -> NewFile:
             f"{name!r} is not a model name", hint="letters, digits, . _ and -; for example gpt-4o-2024-11-20"
         )
     pinned = "true" if _DATED.search(name) else "false"
-    return NewFile(f"{MODELS}{name}.yaml", _filled("hosted.yaml", "models", name=name, pinned=pinned))
+    return _new(f"{MODELS}{name}.yaml", _filled("hosted.yaml", "models", name=name, pinned=pinned))
 
 
 def new_suite(name: str, template: str) -> NewFile:
@@ -151,7 +163,7 @@ def new_suite(name: str, template: str) -> NewFile:
         raise UsageError(f"{name!r} is not a suite name", hint="lower case letters, digits and -; as safety-full")
     if template not in SUITES:
         raise UsageError(f"no suite {template} ships", hint=f"one of: {', '.join(SUITES)}")
-    return NewFile(f"{EVALS}{name}.yaml", data.read("templates", SUITES[template], f"{template}.yaml"))
+    return _new(f"{EVALS}{name}.yaml", data.read("templates", SUITES[template], f"{template}.yaml"))
 
 
 def new_rollout(name: str, environment: str = "prod") -> NewFile:
@@ -164,7 +176,7 @@ def new_rollout(name: str, environment: str = "prod") -> NewFile:
         raise UsageError(
             f"{name!r} is not a prompt name", hint="lower case letters, digits, - and /; for example support/reply"
         )
-    return NewFile(f"{ROLLOUTS}{name}.yaml", _filled("new.yaml", "rollouts", prompt=name, environment=environment))
+    return _new(f"{ROLLOUTS}{name}.yaml", _filled("new.yaml", "rollouts", prompt=name, environment=environment))
 
 
 def _filled(template: str, folder: str, **values: str) -> bytes:

@@ -227,8 +227,11 @@ def _decisions(git: Git, each: Move, root: str | None, *, whole: bool) -> Iterat
     if each.old is not None and each.old not in ids:
         yield Refusal(each.ref, "decisions are not rewritten", f"{live.FETCH}; then decide again")
         return
-    fresh = ids.index(each.old) if each.old is not None else len(ids)
-    for index, decision in enumerate(chain[:fresh]):
+    fresh = chain[: ids.index(each.old)] if each.old is not None else chain
+    if rollout is not None:
+        # What is live builds on it, and was judged; alone, it answers for its own decisions.
+        fresh = [] if whole else [decision for decision in fresh if decision.rollout and decision.rollout.id == rollout]
+    for index, decision in enumerate(fresh):
         reason = _unfit(git, decision, chain[index + 1 :], rules, root)
         if reason:
             yield Refusal(each.ref, f"decision number {decision.sequence}: {reason}")

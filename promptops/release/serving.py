@@ -132,10 +132,15 @@ def promote(
 def _to_promote(place: Desk, wish: _Wish) -> str:
     standing = [release for release in history.releases(place.git, wish.prompt) if not release.withdrawn]
     if wish.short is None and not standing:
-        raise PromptopsError(
-            f"there is no release of {wish.prompt} to promote", hint=f"promptops release {wish.prompt}"
-        )
+        raise PromptopsError(f"there is no release of {wish.prompt} to promote", hint=_first(place.git, wish.prompt))
     return wish.short or standing[0].tag
+
+
+def _first(git: Git, prompt: str) -> str:
+    """Return the next step where no release stands: of a prompt whose releases were withdrawn it is another prompt."""
+    if history.releases(git, prompt):
+        return f"every release was withdrawn: mend the prompt, then promptops bump {prompt}; promptops release {prompt}"
+    return f"promptops release {prompt}"
 
 
 def rollback(
@@ -200,6 +205,16 @@ def _earlier(place: Desk, decisions: list[Decision]) -> list[str]:
     ]
     served = [decision.tag for decision in decisions if decision.tag in fit]
     return list(dict.fromkeys([*served, *fit]))
+
+
+def is_ramping(git: Git, environment: str, prompt: str) -> bool:
+    """Return whether the newest decision that this clone has is of a rollout that runs; it is not judged."""
+    head = refs.read(git, live.ref_of(environment, prompt))
+    try:
+        rollout = live.read(git, head).rollout if head else None
+    except PromptopsError:
+        return False
+    return rollout is not None and rollout.alive
 
 
 def decisions(place: Desk, environment: str, prompt: str) -> list[Decision]:

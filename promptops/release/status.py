@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptops.errors import InputError, PromptopsError
 from promptops.registry import version as versions
+from promptops.registry.prompt import prompt_path
 from promptops.registry.registry import Registry
 from promptops.release import history, live
 from promptops.repo import refs, tags
@@ -100,6 +101,9 @@ def _fill_released(git: Git, one: Standing, same: Release) -> None:
     if stated != one.digest or same.withdrawn:
         one.state = "withdrawn" if same.withdrawn else "changed"
         one.next = f"promptops bump {one.name}"
+        if stated == one.digest:
+            # As it stands it is what was taken back, and no version makes another prompt of it.
+            one.next = f"mend {prompt_path(one.name)}; then promptops bump {one.name}"
         environments = [name for name, version in one.live.items() if same.withdrawn and version == one.version]
         if environments:
             one.next = f"promptops rollback {one.name} --env {environments[0]} --reason REASON"

@@ -12,6 +12,8 @@ from promptops.repo.git import GitError
 if TYPE_CHECKING:
     from promptops.repo.git import Git
 
+# A hook may print any number of lines.
+_MOST_WORDS = 20
 # What git says of a ref that somebody else moved, made or deleted; anything else means that it could not write.
 _MOVED = re.compile(r"but expected|reference already exists|exists; cannot create|unable to resolve reference '[^']*'$")
 
@@ -104,9 +106,18 @@ def push(git: Git, remote: str, updates: list[Update]) -> None:
         if ahead:
             # Fetching it forced gives the local decision up, which never counted there.
             hint = f"take over what {remote} has: git fetch {remote} '+{ahead[0]}:{ahead[0]}'; then decide again"
-        raise RejectedError(f"{remote} rejected the push: {reason}\n{said}".rstrip(), hint=hint)
+        if "hook declined" in reason:
+            hint = f"do what {remote} says, then run the command again"
+        raise RejectedError(f"{remote} rejected the push: {reason}{_words(said)}", hint=hint)
     cause = (fatal or said.splitlines() or ["git push failed"])[0]
     raise GitError(f"cannot push to {remote}: {cause}", hint=f"git ls-remote {remote}")
+
+
+def _words(said: str) -> str:
+    """Return what the remote itself said, as its hooks do, without what git says around it."""
+    lines = [line.removeprefix("remote:").strip() for line in said.splitlines() if line.startswith("remote:")]
+    told = [line for line in lines if line and not line.startswith("error: hook declined")]
+    return "".join(f"\n{line}" for line in told[:_MOST_WORDS])
 
 
 def remote_refs(git: Git, remote: str, names: list[str]) -> dict[str, str]:

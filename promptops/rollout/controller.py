@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptops import atomic
 from promptops.errors import InputError, PromptopsError, RefusedError
-from promptops.release import journal, live, ramp, stepping
+from promptops.release import journal, live, ramp, serving, stepping
 from promptops.repo import refs
 from promptops.rollout import decisions, deriving, rules
-from promptops.rollout.state import State
+from promptops.rollout.state import State, Verdict
 from promptops.telemetry.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from promptops.release.serving import Desk
     from promptops.repo.git import Git
     from promptops.rollout.plan import Plan
-    from promptops.rollout.state import Verdict
 
 # Events take a while to arrive.
 LATE_SECONDS = 900
@@ -84,9 +83,20 @@ def tick(place: Desk, prompt: str, environment: str, order: Order) -> Look:
         PromptopsError: no rollout runs, the remote cannot be reached, or this clock is far behind.
         RefusedError: the newest decision does not count, or others decided faster, several times.
     """
+    finished: list[Decision] = []
+
+    def recognise(moved: list[str]) -> None:
+        if live.ref_of(environment, prompt) in moved:
+            finished.extend(serving.decisions(place, environment, prompt)[:1])
+            if order.tell:
+                order.tell(finished[0])
+
     for left in reversed(range(_ROUNDS)):
         with journal.exclusive(place.git, decisions.PATIENCE_SECONDS):
-            journal.resume(place.git)
+            journal.resume(place.git, recognise)
+            if finished and finished[0].rollout:
+                # A look that was killed after it had decided is this one.
+                return _recorded(finished[0])
             catch_up(place, prompt, environment)
             before = decisions.running(place, prompt, environment)[0]
         look = judge(place.git, before, order.source)
@@ -101,6 +111,55 @@ def tick(place: Desk, prompt: str, environment: str, order: Order) -> Look:
             if not left:
                 raise
     raise AssertionError
+
+
+def _recorded(decision: Decision) -> Look:
+    now = decision.step
+    action = "freeze" if now.state == ramp.FROZEN else decision.action
+    verdict = Verdict(action, now.state, now.reasons, quarantined=now.quarantined)
+    return Look(decision, verdict, decision, None, None, decision.time)
+
+
+def roll_back(
+    place: Desk,
+    prompt: str,
+    environment: str,
+    *,
+    reason: str,
+    tell: Callable[[Decision], None],
+    version: str | None = None,
+    scope: str | None = None,
+) -> None:
+    """Roll a running rollout back, whatever others decide about it meanwhile.
+
+    Args:
+        place: from `serving.desk`.
+        prompt: its name.
+        environment: where it runs.
+        reason: why, in a sentence.
+        tell: is told the decision once it is recorded.
+        version: of the earlier release to serve; None for the one that served before.
+        scope: `ramp.IMMEDIATE` or `ramp.NEW_CONVERSATIONS`; None for the plan's.
+
+    Raises:
+        RefusedError: the role rollback is missing, or no earlier release stands.
+        PromptopsError: no rollout runs, or the remote cannot be reached.
+    """
+    ref = live.ref_of(environment, prompt)
+    while True:
+        with journal.exclusive(place.git, decisions.PATIENCE_SECONDS):
+            # A note of a killed run stays: what comes now finishes it, and recognises itself in it.
+            if journal.promised(place.git) is None:
+                catch_up(place, prompt, environment)
+                decisions.running(place, prompt, environment)
+        seen = refs.read(place.git, ref)
+        try:
+            serving.rollback(place, prompt, environment, version=version, reason=reason, tell=tell, scope=scope)
+            return
+        except RefusedError:
+            catch_up(place, prompt, environment)
+            if refs.read(place.git, ref) == seen:
+                raise
 
 
 def prompts(place: Desk, environment: str) -> list[str]:

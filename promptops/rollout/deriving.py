@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from promptops.rollout.state import Verdict
 
 
+# By the id of the blob and the digest that it was held to; a rollout has one, however many decisions it has.
+_PLANS: dict[tuple[str, str], Plan] = {}
+
+
 def plan_of(git: Git, decision: Decision) -> Plan:
     """Return the plan frozen beside a decision.
 
@@ -23,11 +27,14 @@ def plan_of(git: Git, decision: Decision) -> Plan:
     """
     from promptops.rollout.plan import Plan
 
-    value = live.plan_of(git, decision)
-    try:
-        return Plan.load(value)
-    except InputError as error:
-        raise RefusedError(f"decision {decision.oid[:12]}: {error.message}") from error
+    key = (decision.files.get("plan.json", ""), decision.step.plan)
+    if key not in _PLANS:
+        value = live.plan_of(git, decision)
+        try:
+            _PLANS[key] = Plan.load(value)
+        except InputError as error:
+            raise RefusedError(f"decision {decision.oid[:12]}: {error.message}") from error
+    return _PLANS[key]
 
 
 def action_of(verdict: Verdict, plan: Plan) -> str:

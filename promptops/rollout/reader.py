@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import InputError, UsageError
@@ -20,6 +21,8 @@ _ALPHA: dict[str, float] = {"rollback": 0.01, "critical": 0.005, "advance": 0.05
 _PROVED = frozenset({"guardrail", "success", "quality"})
 
 
+# Each rule of a check asks for the plan.
+@lru_cache(maxsize=8)
 def from_file(path: str, data: bytes) -> Plan:
     """Read a plan file; see `Plan.parse`.
 

@@ -9,7 +9,7 @@ Angelopoulos, Duchi & Zrnic, "PPI++: efficient prediction-powered inference", ar
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import NormalDist, covariance, fmean, variance
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,11 +55,13 @@ def mean(
         alpha: error probability of the two-sided interval.
 
     Raises:
-        ValueError: fewer than two labels or unlabelled items, or another number of scores than of labels.
+        ValueError: fewer than two labels or unlabelled items, another number of scores than of labels, values that are
+            not finite, or an alpha outside (0, 1).
     """
     n, many = len(labels), len(unlabelled)
     if n < 2 or many < 2 or len(scores) != n:
         raise ValueError("at least two labels with a score each, and two unlabelled scores are needed")
+    _check([*labels, *scores, *unlabelled], alpha)
     weight = _tuned(labels, scores, unlabelled) if power is None else power
     rests = [label - weight * score for label, score in zip(labels, scores, strict=True)]
     value = weight * fmean(unlabelled) + fmean(rests)
@@ -70,12 +72,20 @@ def classical(labels: Sequence[float], *, alpha: float = 0.05) -> Estimate:
     """Return the mean of the labels alone, to see what the judge's scores add.
 
     Raises:
-        ValueError: fewer than two labels.
+        ValueError: fewer than two labels, values that are not finite, or an alpha outside (0, 1).
     """
     if len(labels) < 2:
         raise ValueError("at least two labels are needed")
+    _check(labels, alpha)
     value = fmean(labels)
     return Estimate(value, _around(value, variance(labels) / len(labels), alpha), 0.0)
+
+
+def _check(values: Sequence[float], alpha: float) -> None:
+    if not all(map(isfinite, values)):
+        raise ValueError("labels and scores are finite numbers")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha lies strictly between 0 and 1, not at {alpha}")
 
 
 def _tuned(labels: Sequence[float], scores: Sequence[float], unlabelled: Sequence[float]) -> float:

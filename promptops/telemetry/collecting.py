@@ -10,7 +10,7 @@ from promptops.telemetry import pipeline
 from promptops.telemetry.evidence import Day, Evidence, Exposed, Quality, Series, Tenure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from promptops.telemetry.metrics import Metric
     from promptops.telemetry.source import Source
@@ -54,17 +54,32 @@ def collect(
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         parts[row["part"]].append(row)
-    quality = {name: _one(parts[f"quality {name}"]) for name in Quality._fields}
     series = {
-        metric.name: _series(metric, parts[f"m{index}"], _one(parts[f"latest m{index}"]))
-        for index, metric in enumerate(metrics)
+        metric.name: _series(metric, parts[f"m{index}"], _latest(metric, parts)) for index, metric in enumerate(metrics)
     }
     exposed = _exposed(parts["exposed"])
-    return Evidence(rollout, pipeline.digest(metrics), watermark, source.engine, Quality(**quality), exposed, series)
+    return Evidence(rollout, pipeline.digest(metrics), watermark, source.engine, _quality(parts), exposed, series)
 
 
-def _one(rows: Sequence[dict[str, Any]]) -> int:
-    return int(rows[0]["n"] or 0) if rows else 0
+def _quality(parts: Mapping[str, Sequence[dict[str, Any]]]) -> Quality:
+    (counts,), (copies,), (crossed,) = parts["counts"], parts["copies"], parts["crossovers"]
+    return Quality(
+        rows=int(counts["n"]),
+        duplicates=int(copies["n"]),
+        crossovers=int(crossed["n"]),
+        orphans=int(copies["e"]),
+        invalid=int(counts["stage"]),
+        skewed=int(counts["e"]),
+        latest=int(counts["day"]),
+    )
+
+
+def _latest(metric: Metric, parts: Mapping[str, Sequence[dict[str, Any]]]) -> int:
+    if metric.event == definitions.EXPOSURE:
+        found = parts.get("latest exposure", ())
+    else:
+        found = [row for row in parts.get("latest outcome", ()) if row["arm"] == metric.event]
+    return max((int(row["n"]) for row in found), default=0)
 
 
 def _exposed(rows: Iterable[dict[str, Any]]) -> tuple[Exposed, ...]:

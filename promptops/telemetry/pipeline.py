@@ -88,17 +88,31 @@ def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> i
 
     from promptops.telemetry import reductions
 
-    events = events.select(**{name: events[name].cast(kind) for name, kind in COLUMNS.items()})
-    scope = events.filter(_readable(events) & (events.env == window.env) & (events.prompt == window.prompt))
-    seen = _seen(scope.filter(scope.ts <= window.watermark), metrics)
-    spells = _spells(scope, window)
+    # Each of these reads the events by itself: engines would keep all columns of a table that several parts share.
+    counts = _counts(_typed(events.view()), window)
+    seen = _seen(_scope(_typed(events.view()), window), metrics)
+    spells = _spells(_scope(_typed(events.view()), window), window)
     units = _units(spells)
     parts = [
-        *_quality(events, scope, seen, spells, window),
+        counts,
+        _crossovers(spells),
         _exposed(units, spells, window),
+        *_quality(seen),
         *reductions.metric_parts(seen, units, metrics, window),
     ]
     return ibis.union(*parts)
+
+
+def _typed(events: ir.Table) -> ir.Table:
+    return events.select(**{name: events[name].cast(kind) for name, kind in COLUMNS.items()})
+
+
+def _mine(events: ir.Table, window: Window) -> Any:
+    return _readable(events) & (events.env == window.env) & (events.prompt == window.prompt)
+
+
+def _scope(events: ir.Table, window: Window) -> ir.Table:
+    return events.filter(_mine(events, window) & (events.ts <= window.watermark))
 
 
 def row(table: ir.Table, part: str, **columns: Any) -> ir.Table:
@@ -152,7 +166,7 @@ def _spells(scope: ir.Table, window: Window) -> ir.Table:
     import ibis
 
     shown = scope.filter(
-        (scope.type == "exposure") & (scope.rollout == window.rollout) & (scope.ts <= window.watermark),
+        (scope.type == "exposure") & (scope.rollout == window.rollout),
         scope.unit.notnull() & (scope.reason == "SPLIT") & ~scope.shadow.fill_null(False),
     )
     shown = shown.mutate(stage=shown.stage.fill_null(0).clip(0, _STAGES - 1))
@@ -195,19 +209,36 @@ def _exposed(units: ir.Table, spells: ir.Table, window: Window) -> ir.Table:
     return row(counted, "exposed", day=counted.day, stage=counted.stage, arm=counted.arm, n=counted.n)
 
 
-def _quality(events: ir.Table, scope: ir.Table, seen: ir.Table, spells: ir.Table, window: Window) -> list[ir.Table]:
+def _counts(events: ir.Table, window: Window) -> ir.Table:
+    mine = _mine(events, window).fill_null(False)
+    counted = events.aggregate(
+        n=events.count(where=mine),
+        e=events.count(where=mine & (events.ts > window.watermark + DAY_MS)),
+        day=events.ts.max(where=mine & (events.ts <= window.watermark)),
+        stage=events.count(where=~_readable(events).fill_null(False)),
+    )
+    return row(counted, "counts", **{name: counted[name].fill_null(0) for name in counted.columns})
+
+
+def _crossovers(spells: ir.Table) -> ir.Table:
+    counted = spells.aggregate(n=spells.crossed.sum())
+    return row(counted, "crossovers", n=counted.n.fill_null(0))
+
+
+def _quality(seen: ir.Table) -> list[ir.Table]:
+    """Copies, and outcomes of units without exposure; then the latest event by type and name."""
     import ibis
 
-    alone = seen.group_by("unit").aggregate(
-        shown=ibis.ifelse(seen.type == "exposure", 1, 0).max(), outcomes=ibis.ifelse(seen.type == "outcome", 1, 0).sum()
+    by_unit = seen.group_by("unit").aggregate(
+        shown=ibis.ifelse(seen.type == "exposure", 1, 0).max(),
+        outcomes=ibis.ifelse(seen.type == "outcome", 1, 0).sum(),
+        copies=(seen.copies - 1).sum(),
     )
-    counts = {
-        "rows": scope.aggregate(n=scope.count()),
-        "skewed": scope.aggregate(n=scope.count(where=scope.ts > window.watermark + DAY_MS)),
-        "latest": scope.aggregate(n=scope.ts.max(where=scope.ts <= window.watermark)),
-        "invalid": events.aggregate(n=events.count(where=~_readable(events).fill_null(False))),
-        "duplicates": seen.aggregate(n=(seen.copies - 1).sum()),
-        "orphans": alone.aggregate(n=alone.outcomes.sum(where=alone.shown == 0)),
-        "crossovers": spells.aggregate(n=spells.crossed.sum()),
-    }
-    return [row(counted, f"quality {name}", n=counted.n.fill_null(0)) for name, counted in counts.items()]
+    counted = by_unit.aggregate(n=by_unit.copies.sum(), e=by_unit.outcomes.sum(where=by_unit.shown == 0))
+    valid = seen.mutate(name=ibis.ifelse(seen.type == "outcome", seen.name, "")).filter(seen.gone.isnull())
+    latest = valid.group_by("type", "name").aggregate(n=valid.ts.max())
+    return [
+        row(counted, "copies", n=counted.n.fill_null(0), e=counted.e.fill_null(0)),
+        row(latest.filter(latest.type == "exposure"), "latest exposure", n=latest.n),
+        row(latest.filter(latest.type == "outcome"), "latest outcome", arm=latest.name, n=latest.n),
+    ]

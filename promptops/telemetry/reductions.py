@@ -20,14 +20,11 @@ _STEPWISE = frozenset({"first", "last", "slope", "carried", "satisfied"})
 
 
 def metric_parts(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric], window: Window) -> list[ir.Table]:
-    """Return, for metric number i, the rows ``m<i>`` with its sums and ``latest m<i>`` with its latest event."""
+    """Return, for metric number i, the rows ``m<i>`` with its sums."""
     near = _near(seen, units, metrics)
-    wide = _wide(near, units, metrics)
+    wide = _wide(seen, units, metrics)
     parts = []
     for index, metric in enumerate(metrics):
-        mine = seen.filter(_is(seen, metric))
-        latest = mine.aggregate(n=mine.ts.max())
-        parts.append(row(latest, f"latest m{index}", n=latest.n.fill_null(0)))
         if metric.aggregate == "survival":
             parts.append(_survival(near, units, metric, window, f"m{index}"))
         elif metric.aggregate in _STEPWISE:
@@ -59,12 +56,18 @@ def _inside(near: ir.Table, metric: Metric) -> Any:
     return (near.rel >= metric.opens_ms) & (near.rel < metric.closes_ms)
 
 
-def _wide(near: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
-    """One row a unit, with a value (and a denominator, and a covariate) for each metric that needs no order."""
+def _wide(seen: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Table:
+    """One row a unit, with a value (and a denominator, and a covariate) for each metric that needs no order.
+
+    An aggregation comes last, because that makes DuckDB compute it once for all metrics.
+    """
+    joined = units.left_join(seen, "unit")
+    mine = ("unit", "slot", "arm", "t0", "stage")
+    near = joined.select(*mine, "session", "type", "name", "value", "gone", rel=joined.ts - joined.t0)
     columns: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
-        mine = _is(near, metric) & _inside(near, metric)
-        valued = mine & near.value.notnull()
+        inside = _is(near, metric) & _inside(near, metric)
+        valued = inside & near.value.notnull()
         if metric.aggregate in {"mean", "sum", "ratio"}:
             columns[f"total{index}"] = near.value.sum(where=valued)
         if metric.aggregate == "ratio":
@@ -72,19 +75,17 @@ def _wide(near: ir.Table, units: ir.Table, metrics: Sequence[Metric]) -> ir.Tabl
         elif metric.aggregate == "mean":
             columns[f"count{index}"] = near.count(where=valued)
         elif metric.aggregate in {"count", "retention"}:
-            columns[f"count{index}"] = near.count(where=mine)
+            columns[f"count{index}"] = near.count(where=inside)
         elif metric.aggregate == "any":
-            columns[f"seen{index}"] = near.count(where=mine)
-            columns[f"count{index}"] = near.count(where=mine & (near.value.isnull() | (near.value != 0)))
+            columns[f"seen{index}"] = near.count(where=inside)
+            columns[f"count{index}"] = near.count(where=inside & (near.value.isnull() | (near.value != 0)))
         if metric.covariate:
             earlier = (near.type == "outcome") & (near.name == metric.covariate) & near.gone.isnull()
             earlier &= near.value.notnull() & (near.rel < 0) & (near.rel >= -metric.window_ms)
             columns[f"before{index}"] = near.value.sum(where=earlier)
             columns[f"earlier{index}"] = near.count(where=earlier)
-    if not columns:
-        return units
-    values = near.group_by("unit").aggregate(**columns)
-    return units.left_join(values, "unit").drop("unit_right")
+    own = {name: near[name].min() for name in mine[1:]}
+    return near.group_by("unit").aggregate(**own, **columns)
 
 
 def _below(near: ir.Table, metric: Metric, valued: Any) -> Any:

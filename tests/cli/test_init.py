@@ -33,6 +33,13 @@ def test_init_sets_up_an_empty_repository(repo):
         ".promptops/policy.yaml",
     } <= written
     assert written <= files(repo)
+    assert "promptops schema --write .schemas" in done.stderr
+    repo.promptops("schema", "--write", ".schemas")
+    for path in sorted(written):
+        if path.startswith(("prompts/", "models/", "evals/")) or path == "promptops.yaml":
+            told, _, place = repo.read(path).splitlines()[0].partition("=")
+            assert told == "# yaml-language-server: $schema"
+            assert os.path.isfile(repo.root / os.path.dirname(path) / place), path
     root = done.stdout.splitlines()[-1].removeprefix("root ")
     assert repo.promptops("policy", "verify", "--root", root).returncode == 0
     repo.git("add", "-A")

@@ -8,7 +8,7 @@ from evaluation.canaries import FACTS, FLATTERY, HONEST, MODEL, STYLE, SUITES, B
 from inference.faults import Answer, FaultServer, completion, error
 
 from promptops.errors import InputError, PromptopsError
-from promptops.evaluation.gate_evidence import rederive
+from promptops.evaluation.gate_evidence import resume
 from promptops.inference import client
 from promptops.inference.retry import RetryPolicy as Policy
 from promptops.repo.source import WorktreeSource
@@ -29,7 +29,7 @@ def test_an_honest_candidate_passes_and_the_verdict_can_be_derived_again(bench):
         ("style", "praise", "pass"),
         ("facts", "expected", "pass"),
     }
-    again = rederive(json.loads(json.dumps(result.evidence)))
+    again = resume(json.loads(json.dumps(result.evidence))).verdict()
     assert (again.verdict, again.pairs) == ("pass", result.evidence["pairs"])
     assert result.models == [{"requested": MODEL, "reported": MODEL, "fingerprint": "fp-1"}]
     assert result.calls["requests"] == len(server.requests) == len(bench.journal())

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 
 import pytest
 from inference.faults import KEY, Answer, FaultServer, completion, error
@@ -54,6 +58,25 @@ def test_another_model_is_pointed_out(registry, monkeypatch):
         point_at(other, monkeypatch)
         done = registry.cli("try", "reply", "--var", "ticket=x")
     assert "warning: this is not the model that was asked for" in done.err
+
+
+def test_a_server_that_does_not_answer_is_told_of(registry, monkeypatch):
+    go_on = threading.Event()
+
+    def held(_number, _body):
+        go_on.wait(60)
+        return Answer(body=completion("Late.", model=MODEL))
+
+    with FaultServer(held) as stuck:
+        point_at(stuck, monkeypatch)
+        command = [sys.executable, "-m", "promptops", "try", "reply", "--var", "ticket=x"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=registry.root, env=dict(os.environ), text=True, **pipes) as process:
+            told = process.stderr.readline()
+            go_on.set()
+            out, _ = process.communicate(timeout=60)
+    assert told.startswith(f"waiting for the answer of {MODEL}: ")
+    assert (process.returncode, out) == (0, "Late.\n")
 
 
 def test_a_missing_variable_is_wrong_usage_and_costs_nothing(registry, server):

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from promptops.errors import InputError, RefusedError
 from promptops.evaluation.gate import Gate, Rules
-from promptops.evaluation.gate_evidence import rederive, resume
+from promptops.evaluation.gate_evidence import resume
 from promptops.registry.canonical import dumps, loads
 
 
@@ -258,7 +258,7 @@ def test_the_verdict_is_derived_again_byte_by_byte(stream, lost, absolute):
         gate.add_failure(both=i % 2 == 0)
         gate.add(dict.fromkeys(mine, (0.25, None)), lost=True)
     travelled = loads(dumps(gate.evidence()))
-    assert dumps(rederive(travelled).document()) == dumps(gate.verdict().document())
+    assert dumps(resume(travelled).verdict().document()) == dumps(gate.verdict().document())
     assert dumps(resume(travelled).evidence()) == dumps(gate.evidence())
 
 
@@ -327,20 +327,20 @@ def edited(path, value):
 )
 def test_edited_evidence_is_refused(path, value):
     with pytest.raises((InputError, RefusedError)):
-        rederive(edited(path, value))
+        resume(edited(path, value)).verdict()
 
 
 @pytest.mark.parametrize("evidence", [None, [], "x", {}, {"v": 1}])
 def test_what_is_no_evidence_is_refused(evidence):
     with pytest.raises(InputError, match="evidence"):
-        rederive(evidence)
+        resume(evidence).verdict()
 
 
 def test_one_name_twice_is_refused():
     document = edited(["v"], 1)
     document["guardrails"] *= 2
     with pytest.raises(InputError, match="twice"):
-        rederive(document)
+        resume(document).verdict()
 
 
 def final(rng, harm, canaries, budget):
@@ -418,16 +418,16 @@ def test_evidence_without_a_lost_reply_stays_readable_to_older_versions():
     assert feed(one(), EQUAL).evidence()["v"] == 1
     document = json.loads(dumps(lossy(one(), 11, 60).evidence()))
     assert (document["v"], document["failures"]["candidate"]) == (2, 0)
-    assert rederive(document).rows[0].n == 60
+    assert resume(document).verdict().rows[0].n == 60
 
 
 def test_older_evidence_keeps_its_verdict():
     """Version 1 left pairs out that the candidate alone had lost."""
     document = json.loads(dumps(feed(one(minimum=150), [(0.0, 0.0)] * 150).evidence()))
     document["failures"]["candidate"] = 12
-    assert rederive(document).verdict == "pass"
+    assert resume(document).verdict().verdict == "pass"
     document["failures"]["candidate"] = 20
-    assert rederive(document).verdict == "inconclusive"
+    assert resume(document).verdict().verdict == "inconclusive"
     assert json.loads(dumps(resume(document).evidence())) == document
 
 
@@ -436,7 +436,7 @@ def test_edited_losses_are_refused(lost):
     document = json.loads(dumps(lossy(one(), 11, 60).evidence()))
     document["lost"] = lost
     with pytest.raises(InputError):
-        rederive(document)
+        resume(document).verdict()
 
 
 def hostile(guardrails, pairs, harms=None):
@@ -468,4 +468,4 @@ def test_more_guardrails_than_can_be_verified_are_refused_at_the_start():
 @pytest.mark.parametrize("value", [10**7, -1, 1.5, "1", None])
 def test_failures_beyond_reason_are_refused(value):
     with pytest.raises(InputError, match="'both'"):
-        rederive(edited(["failures", "both"], value))
+        resume(edited(["failures", "both"], value)).verdict()

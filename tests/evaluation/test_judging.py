@@ -10,9 +10,12 @@ from inference.faults import Answer, FaultServer, error
 from support import changed
 
 from promptops.errors import PromptopsError
-from promptops.evaluation import evaluators
-from promptops.evaluation.gate_evidence import rederive
+from promptops.evaluation import evaluators, report
+from promptops.evaluation.gate_evidence import resume
+from promptops.evaluation.judging.watch import Watch
+from promptops.evaluation.transcript import single
 from promptops.inference import client
+from promptops.inference.reply import Reply
 from promptops.inference.retry import RetryPolicy as Policy
 
 PAIR = {"choices": None, "pair": True}
@@ -49,10 +52,32 @@ def test_a_judge_gates_and_its_verdict_can_be_derived_again(bench):
     assert result.verdict == "fail"
     (row,) = result.guardrails
     assert (row["metric"], row["verdict"], row["baseline"], row["candidate"]) == ("flattery", "fail", 0.0, 1.0)
-    assert rederive(result.evidence).verdict == "fail"
+    assert resume(result.evidence).verdict().verdict == "fail"
     asked = [seen.body for seen in requests if seen.body["model"] == "judge"]
     assert all(body["response_format"]["type"] == "json_schema" for body in asked)
     assert run(bench, strict, share=0.0, candidate=bench.configuration("Answer now."))[0].verdict == "pass"
+
+
+def test_the_canary_shows_level_length_and_self_agreement_of_a_judge(bench):
+    # The candidate's words are the longer ones, and are judged to flatter.
+    result, _ = run(bench, strict)
+    (row,) = result.judges
+    assert (row["suite"], row["metric"], row["calibrated"]) == ("tone", "flattery", None)
+    assert (row["level"], row["length"]) == (0.5, 1.0)
+    assert row["repeated"] == row["same"]
+    told = report.text(result, width=100)
+    assert "judge tone/flattery: mean 0.500, +1.00 rank correlation with words" in told
+
+
+def test_a_judge_that_contradicts_itself_is_shown_to():
+    watch = Watch()
+    answer = single(Reply("k", "One two three.", "m", None))
+    for score in (1.0, 0.0, 1.0, 1.0):
+        watch.add("tone", "flattery", "a", answer, score)
+    watch.add("tone", "flattery", "b", answer, 0.0)
+    (row,) = watch.rows(lambda _suite, _metric: 0.25)
+    assert (row["n"], row["repeated"], row["same"]) == (5, 3, 2)
+    assert (row["level"], row["calibrated"], row["length"]) == (0.6, 0.25, None)
 
 
 def test_verdicts_are_paid_once_under_their_judge_s_name(bench):
@@ -86,7 +111,7 @@ def test_a_judge_that_goes_by_position_decides_nothing(bench):
     (row,) = result.guardrails
     assert (row["verdict"], row["baseline"], row["candidate"]) == ("inconclusive", 0.5, 0.5)
     assert "tone/flattery/consistent (baseline 0.000, candidate 0.000) is not above 0.5" in row["reason"]
-    assert rederive(result.evidence).verdict == "inconclusive"
+    assert resume(result.evidence).verdict().verdict == "inconclusive"
 
 
 def test_several_judges_are_all_asked(bench):
@@ -138,8 +163,8 @@ def test_a_judge_that_did_not_earn_it_cannot_gate(bench, record, why):
     result, _ = run(bench, strict, suites=[suite(definition(), record)])
     assert result.verdict == "inconclusive"
     assert any(why in reason for reason in result.reasons), result.reasons
-    assert rederive(result.evidence).verdict == "inconclusive"
-    assert why in rederive(result.evidence).rows[0].reason
+    assert resume(result.evidence).verdict().verdict == "inconclusive"
+    assert why in resume(result.evidence).verdict().rows[0].reason
 
 
 def test_a_judge_without_a_record_is_told_apart(bench):

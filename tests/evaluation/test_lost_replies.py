@@ -8,7 +8,7 @@ import pytest
 from evaluation.canaries import STYLE, Bench, text_by
 from inference.faults import FaultServer, error
 
-from promptops.evaluation.gate_evidence import rederive
+from promptops.evaluation.gate_evidence import resume
 
 STRICT = {**STYLE, "guardrails": [{"metric": "praise", "direction": "lower", "margin": 0.02, "limit": 0.05}]}
 REFUSED = {"Where is parcel 4?", "Where is parcel 17?"}
@@ -43,7 +43,7 @@ def test_what_the_candidate_loses_is_held_against_it(bench):
     assert result.verdict == "inconclusive"
     assert any("that the candidate loses more is no chance" in reason for reason in result.reasons)
     assert any("rejected: mock" in reason or "filtered" in reason for reason in result.reasons)
-    again = rederive(json.loads(json.dumps(result.evidence)))
+    again = resume(json.loads(json.dumps(result.evidence))).verdict()
     assert (again.verdict, [row.verdict for row in again.rows]) == ("inconclusive", ["inconclusive"])
     assert 0.05 < result.guardrails[0]["candidate"] < 0.1
 

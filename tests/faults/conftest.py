@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import releasing
 import reviewing
+import rolling
 from faulting import Scene
 from support import MODEL, make_project, prompt
 
@@ -61,6 +62,32 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     repo.commit("Without a version")
     scene = stage(repo, base / "scene")
     scene.repo.git("push", "-q", "--mirror", "origin")
+    return scene
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Two releases, of which the first serves everybody in prod, and a plan for the second."""
+    base = tmp_path_factory.mktemp("planned")
+    repo = make_project(base, solo=True)
+    repo.write("promptops.yaml", PROJECT)
+    repo.commit("Environments")
+    repo.promptops("release", "--no-canary", "by hand")
+    repo.write(releasing.PROMPT, prompt("Be brief.", version="1.1.0"))
+    repo.commit("Shorter")
+    repo.promptops("release", "--no-canary", "by hand")
+    rolling.ready(repo)
+    scene = stage(repo, base / "scene")
+    scene.repo.git("push", "-q", "--mirror", "origin")
+    return scene
+
+
+@pytest.fixture(scope="session")
+def rolling_(planned: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A rollout whose first stage is proved."""
+    scene = planned.copy(tmp_path_factory.mktemp("rolling") / "scene")
+    one = rolling.started(scene.repo, "--push")
+    rolling.events(scene.folder / "events", one, units=400)
     return scene
 
 

@@ -26,12 +26,13 @@ CASES = [
     (name, kinds, shard, shards)
     for name, kinds, shards in (
         ("bump", "kill torn", 1), ("bump", "full", 1), ("approve", "kill", 1),
-        ("rollback", "kill torn", 1), ("withdraw", "kill", 1), ("withdraw", "full", 1), ("sign", "kill torn", 1),
+        ("rollback", "kill torn", 1), ("roll back", "kill", 1), ("withdraw", "kill", 1), ("withdraw", "full", 1), ("sign", "kill torn", 1),
         ("release", "kill torn", 8 if ALL else 1), ("init", "kill", 1), ("policy init", "kill", 1), ("attest", "kill", 1),
         *(
             [("approve", "torn full", 1), ("withdraw", "torn", 1), ("request", "kill torn full", 1), ("sign", "full", 1),
              ("init", "torn full", 1), ("policy init", "torn full", 1), ("attest", "torn full", 1),
-             ("promote", "kill torn full", 2), ("rollback", "full", 1), ("release", "full", 4)]
+             ("promote", "kill torn full", 2), ("start", "kill torn full", 2), ("tick", "kill torn full", 2),
+             ("roll back", "torn full", 2), ("rollback", "full", 1), ("release", "full", 4)]
             if ALL else []
         ),
     )

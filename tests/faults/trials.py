@@ -35,6 +35,7 @@ class Command:
 
 
 DECIDE = ("--env", "prod", "--reason", "it flatters", "--push")
+LOOK = ("--env", "prod", "--events", "../events", "--push")
 COMMANDS = {
     "bump": Command("serving", ("bump",)),
     "approve": Command("reviewable", ("review", "approve", "-m", "fine"), "bob"),
@@ -43,6 +44,9 @@ COMMANDS = {
     "promote": Command("serving", ("promote", "support/reply@1.1.0", *DECIDE)),
     "withdraw": Command("serving", ("withdraw", "support/reply@1.2.0", "--reason", "it flatters", "--push")),
     "attest": Command("serving", ("attest", "support/reply@1.2.0", "--reason", "key lost", "--push")),
+    "start": Command("planned", ("rollout", "start", "support/reply", *DECIDE)),
+    "tick": Command("rolling_", ("rollout", "tick", "support/reply", *LOOK)),
+    "roll back": Command("rolling_", ("rollout", "rollback", "support/reply", *DECIDE)),
     "init": Command("fresh", ("init",)),
     "policy init": Command("fresh", ("policy", "init")),
     "sign": Command("unsigned", ("policy", "sign")),
@@ -73,7 +77,7 @@ def pointed(repo) -> dict[str, Any]:
     for line in repo.git("for-each-ref", f"--format={form}").splitlines():
         ref, kind, oid, *peeled = line.split()
         found[ref] = (kind, peeled or oid)
-        if ref.startswith("refs/promptops/live/"):
+        if ref.startswith(("refs/promptops/live/", "refs/promptops/rollouts/")):
             decision = json.loads(repo.git("cat-file", "blob", f"{oid}:decision.json"))
             found[ref] = [decision[key] for key in ("action", "sequence", "left", "reason")] + [
                 decision["release"]["tag"]

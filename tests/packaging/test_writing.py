@@ -21,7 +21,10 @@ ALLOWED = {
     "inference/weights.py": "unpacks into a folder of its own, and renames",
     "release/seen.py": "the lock beside the file",
     "release/journal.py": "the lock, which holds a number for people",
+    "release/snapshot.py": "the lock of a folder, for two watches",
     "runtime/events.py": "appends lines; a torn one damages no other; the key appears whole",
+    "runtime/good_copy.py": "appears whole by a rename; an application has no promptops.atomic",
+    "runtime/signature.py": "a file for ssh-keygen that is removed at once",
     "trust/sshsig.py": "files for ssh-keygen that are removed at once",
 }
 WRITERS = {"replace", "rename", "link", "write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "fdopen"}

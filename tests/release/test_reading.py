@@ -9,7 +9,7 @@ import sys
 import releasing
 from releasing import NEW, OLD, PROMPT
 from support import PROMPT as PLAIN
-from support import make_registry, prompt
+from support import make_project, make_registry, prompt
 
 from promptops.release import compare
 from promptops.repo.git import Git
@@ -63,6 +63,22 @@ def test_status_goes_through_the_life_of_a_version(solo):
     solo.write(PROMPT, prompt("Same version, other text."))
     solo.commit("Forgot to bump")
     assert (standing(solo)["state"], standing(solo)["next"]) == ("changed", "promptops bump support/reply")
+
+
+def test_the_way_on_after_the_only_release_was_withdrawn_leads_somewhere(tmp_path):
+    repo = make_project(tmp_path, ("alice",), solo=True)
+    repo.write("prompts/support/reply.yaml", prompt())
+    repo.commit("Ready")
+    repo.promptops("release", "--no-canary", "no suite")
+    repo.promptops("withdraw", "support/reply@1.0.0", "--reason", "flatters")
+    assert "next: mend prompts/support/reply.yaml; then promptops bump" in repo.promptops("status").stdout
+    told = repo.promptops("promote", "support/reply", "--env", "prod", "--reason", "x", check=3).stderr
+    assert "every release was withdrawn: mend the prompt" in told
+    repo.write("prompts/support/reply.yaml", prompt("Answer without flattery."))
+    repo.promptops("bump", "support/reply")
+    repo.commit("Mend")
+    done = repo.promptops("release", "--no-canary", "no suite")
+    assert "released  prompt/support/reply@v" in done.stdout
 
 
 def test_status_points_at_a_live_withdrawn_release(released):

@@ -252,8 +252,29 @@ def test_decision_is_pushed_first_and_only_from_where_it_was_seen(serving, tmp_p
     assert decide(serving, "rollback", NAME, "--push")["sequence"] == 3
     assert serving.git("ls-remote", "origin", REF).split()[0] == serving.git("rev-parse", REF)
     before = other.git("rev-parse", REF)
-    assert "rejected" in decide(other, "promote", f"{NAME}@1.0.0", "--push", code=1)
+    told = decide(other, "promote", f"{NAME}@1.0.0", "--push", code=1)
+    assert "rejected" in told
+    # One error of ours, and nothing of what git prints around a push.
+    assert not [line for line in told.splitlines() if line.startswith(("To ", "!", "hint:", "error: failed to push"))]
     assert other.git("rev-parse", REF) == before
+
+
+def test_what_a_hook_of_the_remote_says_is_passed_on(serving, tmp_path):
+    serving.clone(tmp_path / "remote.git", "--mirror")
+    serving.git(
+        "remote", "set-url" if "origin" in serving.git("remote") else "add", "origin", str(tmp_path / "remote.git")
+    )
+    hook = tmp_path / "remote.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'never on a Friday'\nexit 1\n")
+    hook.chmod(0o755)
+    before = serving.git("rev-parse", REF)
+    told = decide(serving, "rollback", NAME, "--push", code=1)
+    assert "origin rejected the push" in told
+    assert "never on a Friday" in [line.strip() for line in told.splitlines()]
+    assert "next: do what" in told
+    assert "remote:" not in told
+    assert serving.git("rev-parse", REF) == before
 
 
 def test_blame_tells_what_was_live_at_a_time(serving):

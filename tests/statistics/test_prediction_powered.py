@@ -72,3 +72,16 @@ def test_too_little_is_refused(labels, scores, unlabelled):
         prediction_powered.mean(labels, scores, unlabelled)
     with pytest.raises(ValueError, match="at least two"):
         prediction_powered.classical([1.0])
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_what_is_no_number_is_refused(broken):
+    for place in range(3):
+        columns = [[1.0, 0.0], [0.5, 0.0], [0.5, 0.2]]
+        columns[place][1] = broken
+        with pytest.raises(ValueError, match="finite"):
+            prediction_powered.mean(*columns)
+    with pytest.raises(ValueError, match="finite"):
+        prediction_powered.classical([1.0, broken])
+    with pytest.raises(ValueError, match="alpha"):
+        prediction_powered.mean([1.0, 0.0], [1.0, 0.0], [1.0, 0.0], alpha=broken)

@@ -8,7 +8,7 @@ from promptops.checks.finding import Finding
 from promptops.checks.rule import ChangeSubject, Text, exists
 from promptops.errors import InputError
 from promptops.registry.governed import PROJECT, ROLLOUTS, schema_of
-from promptops.registry.prompt import is_name, is_prompt, prompt_path
+from promptops.registry.prompt import PROMPTS, is_name, is_prompt, prompt_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,7 @@ TEXT = Text(
 
 def check(subject: ChangeSubject) -> Iterator[Finding]:
     """Yield a finding for each plan whose prompt or environment does not exist, where a change touches any of them."""
-    if not any(path == PROJECT or path.startswith(ROLLOUTS) or is_prompt(path) for path in subject.paths):
-        return
-    plans = [path for path in sorted(subject.source.entries(ROLLOUTS)) if schema_of(path) == "rollout"]
+    plans = sorted(_plans(subject))
     if not plans:
         return
     from promptops.registry.project import parse_project
@@ -40,6 +38,16 @@ def check(subject: ChangeSubject) -> Iterator[Finding]:
         return
     for path in plans:
         yield from _plan(subject, project, path)
+
+
+def _plans(subject: ChangeSubject) -> set[str]:
+    """Return the plans that a change may concern."""
+    if PROJECT in subject.paths:
+        return {path for path in subject.source.entries(ROLLOUTS) if schema_of(path) == "rollout"}
+    # Listing a large repository would slow every hook; asking for a file does not.
+    named = {f"{ROLLOUTS}{path.removeprefix(PROMPTS)}" for path in subject.paths if is_prompt(path)}
+    named |= {path for path in subject.paths if schema_of(path) == "rollout"}
+    return {path for path in named if exists(subject.source, path)}
 
 
 def _plan(subject: ChangeSubject, project: Project, path: str) -> Iterator[Finding]:
