@@ -7,9 +7,9 @@ Names follow the semantic conventions of OpenTelemetry: ``feature_flag.evaluatio
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops import __version__
 from promptops.errors import UsageError
 
 try:
@@ -19,7 +19,7 @@ except ImportError as error:  # pragma: no cover  a machine without the extra
     raise UsageError("OpenTelemetry is not installed", hint="pip install 'promptops-git[otel]'") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
@@ -74,6 +74,8 @@ EVENTS: dict[str, tuple[str, dict[str, str]]] = {
         {**_EVERY, "gen_ai.evaluation.name": "name", "promptops.unit": "unit"},
     ),
 }
+# The conventions want reasons in lower case, and a version as text.
+_FORMS: dict[str, Callable[[Any], str]] = {"feature_flag.result.reason": str.lower, "feature_flag.version": str}
 
 
 class _Metric(NamedTuple):
@@ -111,10 +113,9 @@ class Sink:
     def __init__(
         self, *, logger_provider: LoggerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        release = version("promptops-git")
         self._providers: tuple[Any, ...] = (logger_provider, meter_provider)
-        self._logger = get_logger("promptops", release, logger_provider)
-        meter = get_meter("promptops", release, meter_provider)
+        self._logger = get_logger("promptops", __version__, logger_provider)
+        meter = get_meter("promptops", __version__, meter_provider)
         self._counters = {
             kind: meter.create_counter(metric.name, metric.unit, metric.text) for kind, metric in METRICS.items()
         }
@@ -146,14 +147,11 @@ class Sink:
 
 
 def attributes(event: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
-    """Return the attributes of an event that have a value; reasons are lower case as the conventions want them."""
+    """Return the attributes of an event that have a value, in the form that the conventions want."""
     found = {name: event[member] for name, member in table.items() if event.get(member) is not None}
-    for name in ("feature_flag.result.reason",):
+    for name, form in _FORMS.items():
         if name in found:
-            found[name] = found[name].lower()
-    for name in ("feature_flag.version", "gen_ai.conversation.id"):
-        if name in found:
-            found[name] = str(found[name])
+            found[name] = form(found[name])
     return found
 
 

@@ -47,7 +47,7 @@ class Model:
 
 
 class People:
-    """Threads that talk and start new conversations until they are sent home."""
+    """Threads that talk until they are sent home, after a few turns each as somebody else: any arm gets some of them."""
 
     def __init__(self, address):
         self.served: list[Served] = []
@@ -56,21 +56,22 @@ class People:
         self._threads = []
 
     def come(self, count):
-        """So many more people begin to talk."""
+        """So many more begin to talk."""
         for _ in range(count):
-            thread = threading.Thread(target=self._talk, args=(f"user-{len(self._threads)}",), daemon=True)
+            thread = threading.Thread(target=self._talk, args=(len(self._threads),), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _talk(self, user):
-        with person(self._address, user) as client:
+    def _talk(self, thread):
+        with person(self._address) as client:
             conversation = None
             for number in range(MOST):
                 if self._home.is_set():
                     return
                 began = time.monotonic()
                 body = {"text": "It broke", "conversation": conversation if number % TURNS else None}
-                answer = client.post("/chat", json=body)
+                who = {"Cookie": f"user=user-{thread}-{number // TURNS}"}
+                answer = client.post("/chat", json=body, headers=who)
                 told = answer.json() if answer.status_code == 200 else {}
                 conversation = told.get("conversation", conversation)
                 self.served.append(Served(began, answer.status_code, told.get("reply")))
