@@ -93,8 +93,15 @@ class Measure(NamedTuple):
         """Of feedback, whether a user gave any: arms whose users answer more or less often have other answers too."""
         if not self.feedback or self.metric.missing != "exclude" or self.metric.kind == "survival":
             return None
+        name = f"{self.name}.given"
         return self.metric._replace(
-            name=f"{self.name}.given", aggregate="any", missing="zero", day=None, covariate=None, over="outcome"
+            name=name,
+            event=self.metric.event if self.metric.query is None else name,
+            aggregate="any",
+            missing="zero",
+            day=None,
+            covariate=None,
+            over="outcome",
         )
 
     @property

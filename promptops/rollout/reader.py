@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from promptops.registry import schemas, yaml
 from promptops.registry.governed import ROLLOUTS
 from promptops.rollout.plan import DAY, HOUR, Alpha, Measure, Plan, Stage, seconds
 from promptops.runtime import assignment
-from promptops.telemetry import metrics
+from promptops.telemetry import metrics, queries
 from promptops.telemetry.metrics import Metric
 
 if TYPE_CHECKING:
@@ -178,8 +179,6 @@ class _Reader:
         return measure
 
     def _metric(self, item: dict[str, Any], at: tuple[str | int, ...]) -> Metric:
-        if "query" in item:
-            raise self._fail((*at, "query"), "no query can be run yet", "name the event that the metric is made of")
         aggregate = item.get("aggregate", "mean")
         window = seconds(item.get("window", "7d"))
         closes = seconds("1d") * (item["day"] + 1) if "day" in item else window
@@ -195,11 +194,15 @@ class _Reader:
             covariate=item.get("covariate"),
             over=item.get("over", "outcome"),
             threshold=item.get("threshold", 0.5),
+            query=item.get("query"),
         )
         try:
             metrics.check([metric])
+            # Without the extra there is no parser of SQL, and no engine either.
+            with contextlib.suppress(ImportError):
+                queries.of([metric])
         except UsageError as error:
-            raise self._fail(at, error.message, "promptops schema rollout") from error
+            raise self._fail(at, error.message, error.hint or "promptops schema rollout") from error
         return metric
 
 

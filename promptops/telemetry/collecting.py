@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
 
 from promptops.telemetry import metrics as definitions
-from promptops.telemetry import pipeline
+from promptops.telemetry import pipeline, queries
 from promptops.telemetry.evidence import Day, Evidence, Exposed, Quality, Series, Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import ibis.expr.types as ir
 
     from promptops.telemetry.metrics import Metric
     from promptops.telemetry.source import Source
@@ -50,7 +52,12 @@ def collect(
     """
     definitions.check(metrics)
     window = pipeline.Window(rollout, prompt, env, watermark, holdback)
-    rows = source.rows(lambda events: pipeline.expression(events, metrics, window))
+    asked = queries.of(metrics)
+
+    def build(events: ir.Table, answers: Mapping[str, ir.Table]) -> ir.Table:
+        return pipeline.expression(queries.added(events, answers, window) if answers else events, metrics, window)
+
+    rows = source.rows(build, asked)
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         parts[row["part"]].append(row)

@@ -48,6 +48,8 @@ class Metric(NamedTuple):
         over: for ``ratio``, the events among which sessions or turns are counted: the ``outcome`` itself, ``exposure``,
             or the feedback ``opportunity`` of the same name.
         threshold: least mean value of a satisfied session.
+        query: SQL whose rows (``unit``, ``ts``, ``value``) are the outcomes, in place of recorded ones; ``event``
+            is then the metric's own name.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Metric(NamedTuple):
     covariate: str | None = None
     over: Literal["outcome", "exposure", "opportunity"] = "outcome"
     threshold: float = 0.5
+    query: str | None = None
 
     @property
     def kind(self) -> str:
@@ -113,6 +116,8 @@ def _fault(metric: Metric) -> str | None:
         "its maturity is not between 0 and ten years": not 0 <= metric.maturity_ms <= _LONGEST_MS,
         "a day goes with retention and nothing else": (metric.day is None) == (metric.aggregate == "retention"),
         "the day of a retention is not between 0 and 3650": metric.day is not None and not 0 <= metric.day <= 3650,
+        "a query has no recorded event, session or opportunity": metric.query is not None
+        and (metric.event != metric.name or metric.unit_of == "session" or metric.over != "outcome"),
         f"a {metric.aggregate} has no covariate": metric.covariate is not None and metric.kind != "mean",
         f"exposures have no value, so no {metric.aggregate}": metric.event == EXPOSURE and not counts_only,
     }

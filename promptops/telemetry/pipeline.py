@@ -89,9 +89,9 @@ def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> i
     from promptops.telemetry import reductions
 
     # Each of these reads the events by itself: engines would keep all columns of a table that several parts share.
-    counts = _counts(_typed(events.view()), window)
-    seen = _seen(_scope(_typed(events.view()), window), metrics)
-    spells = _spells(_scope(_typed(events.view()), window), window)
+    counts = _counts(typed(events.view()), window)
+    seen = _seen(_scope(typed(events.view()), window), metrics)
+    spells = _spells(_scope(typed(events.view()), window), window)
     units = _units(spells)
     parts = [
         counts,
@@ -103,7 +103,8 @@ def expression(events: ir.Table, metrics: Sequence[Metric], window: Window) -> i
     return ibis.union(*parts)
 
 
-def _typed(events: ir.Table) -> ir.Table:
+def typed(events: ir.Table) -> ir.Table:
+    """Return the columns that count, in the types that every engine has."""
     return events.select(**{name: events[name].cast(kind) for name, kind in COLUMNS.items()})
 
 
@@ -120,9 +121,16 @@ def row(table: ir.Table, part: str, **columns: Any) -> ir.Table:
     import ibis
 
     whole = {name: columns.get(name, ibis.literal(0)).cast("int64") for name in ("day", "stage", "n", "e")}
-    real = {name: columns.get(name, ibis.literal(0.0)).cast("float64") for name in SUMS}
+    sums = {name: columns.get(name, real(0)).cast("float64") for name in SUMS}
     arm = columns.get("arm", ibis.literal("")).cast("string")
-    return table.select(part=ibis.literal(part), arm=arm, **whole, **real)
+    return table.select(part=ibis.literal(part), arm=arm, **whole, **sums)
+
+
+def real(number: int) -> Any:
+    """Return a float64 literal that is one on every engine; PostgreSQL takes 0.0 for a numeric."""
+    import ibis
+
+    return ibis.literal(number).cast("float64")
 
 
 def whole_days(milliseconds: Any) -> Any:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from promptops.telemetry.metrics import DAY_MS, EXPOSURE
-from promptops.telemetry.pipeline import SLOTS, codes, number_of, row, whole_days
+from promptops.telemetry.pipeline import SLOTS, codes, number_of, real, row, whole_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,9 @@ def _stepwise(near: ir.Table, metric: Metric, index: int, numbers: Codes) -> ir.
         si, sii = i.sum().cast("float64"), (i * i).sum().cast("float64")
         sy, siy = placed.y.sum(), (i.cast("float64") * placed.y).sum()
         spread = k * sii - si * si
-        y = ibis.ifelse(k >= 3.0, (k * siy - si * sy) / ibis.ifelse(spread > 0.0, spread, 1.0), ibis.null("float64"))
+        y = ibis.ifelse(
+            k >= 3.0, (k * siy - si * sy) / ibis.ifelse(spread > 0.0, spread, real(1)), ibis.null("float64")
+        )
     elif metric.aggregate == "satisfied":
         y = placed.count(where=placed.y >= metric.threshold).cast("float64")
     else:
@@ -149,15 +151,15 @@ def _value(table: ir.Table, metric: Metric, index: int) -> Any:
     if metric.aggregate == "sum":
         return table[f"total{index}"]
     if metric.aggregate == "ratio":
-        return ibis.ifelse(table[f"below{index}"] > 0, table[f"total{index}"].fill_null(0.0), ibis.null("float64"))
+        return ibis.ifelse(table[f"below{index}"] > 0, table[f"total{index}"].fill_null(real(0)), ibis.null("float64"))
     count = table[f"count{index}"].fill_null(0).cast("float64")
     if metric.aggregate == "retention":
-        return ibis.ifelse(count > 0.0, 1.0, 0.0)
+        return ibis.ifelse(count > 0.0, real(1), real(0))
     some = table[f"seen{index}"].fill_null(0) if metric.aggregate == "any" else count
     if metric.aggregate == "mean":
-        value = table[f"total{index}"] / ibis.ifelse(count > 0.0, count, 1.0)
+        value = table[f"total{index}"] / ibis.ifelse(count > 0.0, count, real(1))
     elif metric.aggregate == "any":
-        value = ibis.ifelse(count > 0.0, 1.0, 0.0)
+        value = ibis.ifelse(count > 0.0, real(1), real(0))
     else:
         value = count
     return ibis.ifelse(some > 0, value, ibis.null("float64"))
@@ -166,15 +168,15 @@ def _value(table: ir.Table, metric: Metric, index: int) -> Any:
 def _sums(table: ir.Table, metric: Metric, window: Window, index: int) -> ir.Table:
     import ibis
 
-    zero = ibis.literal(0.0)
+    zero = real(0)
     y = _value(table, metric, index).cast("float64")
     d = table[f"below{index}"].fill_null(0).cast("float64") if metric.aggregate == "ratio" else zero
     x = zero
     if metric.covariate:
         earlier = table[f"earlier{index}"].fill_null(0).cast("float64")
-        x = table[f"before{index}"].fill_null(0.0) / ibis.ifelse(earlier > 0.0, earlier, 1.0)
+        x = table[f"before{index}"].fill_null(real(0)) / ibis.ifelse(earlier > 0.0, earlier, real(1))
     if metric.missing == "zero":
-        y = y.fill_null(0.0)
+        y = y.fill_null(real(0))
     plain = table.select("arm", "stage", "slot", "t0", y=y, d=d, x=x, day=whole_days(table.t0 + metric.matures_ms))
     kept = plain.filter(plain.y.notnull(), plain.day < window.closed)
     if window.holdback:

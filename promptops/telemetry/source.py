@@ -10,15 +10,20 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry.pipeline import COLUMNS
+from promptops.telemetry.queries import COLUMNS as ANSWER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
 
-    Build = Callable[[ir.Table], ir.Table]
+    Build = Callable[[ir.Table, Mapping[str, ir.Table]], ir.Table]
 
 TABLE = "events"
+_ANSWER = "promptops_answer_"
+# What Ibis takes a query to return: asked for it, an engine would create a view, which a reading user may not; and for
+# types that are right already Ibis would leave the casts out, whatever really comes.
+_LOOSE = {"unit": "string", "ts": "decimal(38, 0)", "value": "decimal(38, 9)"}
 _ANALYTICS = "pip install 'promptops-git[analytics]'"
 _SCALE = "pip install 'promptops-git[scale]' 'ibis-framework[ENGINE]'"
 _SQL_TYPES = {"int64": "BIGINT", "string": "VARCHAR", "float64": "DOUBLE", "boolean": "BOOLEAN"}
@@ -35,8 +40,8 @@ class Source(Protocol):
     def engine(self) -> str:
         """Name and version of the engine."""
 
-    def rows(self, build: Build) -> list[dict[str, Any]]:
-        """Run the expression that ``build`` makes of the table of events.
+    def rows(self, build: Build, queries: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Run the expression that ``build`` makes of the table of events and of the answers to ``queries``, by name.
 
         Raises:
             PromptopsError: the engine cannot be reached, or fails.
@@ -82,16 +87,17 @@ class Files:
         """Name and version of the engine."""
         return f"duckdb {_duckdb().__version__}"
 
-    def rows(self, build: Build) -> list[dict[str, Any]]:
+    def rows(self, build: Build, queries: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `Source.rows`."""
         import tempfile
 
         duckdb = _duckdb()
-        sql = _sql(build)
+        sql = _sql(build, queries)
         with tempfile.TemporaryDirectory(prefix="promptops-") as scratch:
             try:
                 with duckdb.connect(config=self._config(scratch)) as connection:
                     connection.execute(self._define())
+                    self._answer(connection, queries)
                     answer = connection.execute(sql)
                     names = [column[0] for column in answer.description]
                     return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
@@ -99,6 +105,19 @@ class Files:
                 # Its messages quote the query, which is ours, and files, which are named by the user.
                 first = str(error).partition("\n")[0]
                 raise PromptopsError(f"DuckDB could not read the events: {first}", path=self.paths[0]) from error
+
+    def _answer(self, connection: Any, queries: Mapping[str, str]) -> None:
+        if not queries:
+            return
+        # A plan's SQL sees the events and nothing else of this machine.
+        if self._kind == "parquet":
+            connection.execute(f"SET allowed_paths = [{', '.join(map(_quoted, self.paths))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        for place, text in enumerate(queries.values()):
+            select = text.strip().rstrip(";")
+            view = f"SELECT {_typed()} FROM (\n{select}\n)"  # noqa: S608  a reviewed SELECT, in a closed engine
+            connection.execute(f"CREATE TEMP VIEW {_ANSWER}{place} AS {view}")
 
     def _config(self, scratch: str) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -113,7 +132,10 @@ class Files:
     def _define(self) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
-            return f"CREATE TEMP VIEW {TABLE} AS FROM read_parquet({files}, union_by_name = true)"
+            # Ibis takes these to be all columns there are, and writes a star for them.
+            names = ", ".join(COLUMNS)
+            read = f"read_parquet({files}, union_by_name = true)"
+            return f"CREATE TEMP VIEW {TABLE} AS SELECT {names} FROM {read}"  # noqa: S608  all of it is quoted or ours
         columns = ", ".join(f"{_quoted(name)}: {_quoted(_SQL_TYPES[kind])}" for name, kind in COLUMNS.items())
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
@@ -146,12 +168,13 @@ class Engine:
                 pass
         return self._version
 
-    def rows(self, build: Build) -> list[dict[str, Any]]:
+    def rows(self, build: Build, queries: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `Source.rows`."""
         with self._connected() as backend:
             schema, _, name = self._table.rpartition(".")
             table = backend.table(name, database=schema or None)
-            answer: list[dict[str, Any]] = backend.to_pyarrow(build(table)).to_pylist()
+            answers = {each: backend.sql(text.strip().rstrip(";"), schema=_LOOSE) for each, text in queries.items()}
+            answer: list[dict[str, Any]] = backend.to_pyarrow(build(table, answers)).to_pylist()
             return answer
 
     @contextlib.contextmanager
@@ -191,12 +214,13 @@ def _secrets(url: str) -> list[str]:
     return sorted(filter(None, found), key=len, reverse=True)
 
 
-def _sql(build: Build) -> str:
+def _sql(build: Build, queries: Mapping[str, str]) -> str:
     try:
         import ibis
     except ImportError as error:
         raise PromptopsError(f"telemetry needs {error.name}", hint=_ANALYTICS) from error
-    return str(ibis.to_sql(build(ibis.table(COLUMNS, name=TABLE)), dialect="duckdb"))
+    answers = {name: ibis.table(ANSWER, name=f"{_ANSWER}{place}") for place, name in enumerate(queries)}
+    return str(ibis.to_sql(build(ibis.table(COLUMNS, name=TABLE), answers), dialect="duckdb"))
 
 
 def _duckdb() -> Any:
@@ -233,6 +257,10 @@ def _kind(path: str, *, strict: bool = True) -> str:
     if strict:
         raise UsageError("neither .jsonl nor .parquet", path=path)
     return ""
+
+
+def _typed() -> str:
+    return ", ".join(f"CAST({name} AS {_SQL_TYPES[kind]}) AS {name}" for name, kind in ANSWER.items())
 
 
 def _quoted(text: str) -> str:

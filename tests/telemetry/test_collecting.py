@@ -12,6 +12,7 @@ from eventing import ENV, HOLDBACK, METRICS, PROMPT, ROLLOUT, WATERMARK
 from promptops.errors import PromptopsError
 from promptops.telemetry.collecting import collect
 from promptops.telemetry.evidence import Evidence
+from promptops.telemetry.metrics import Metric
 from promptops.telemetry.pipeline import COLUMNS
 from promptops.telemetry.source import Engine, open_source
 
@@ -100,6 +101,12 @@ def same_everywhere(source, other):
     return theirs
 
 
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_postgresql_gives_the_same_statistics_of_one_metric_alone(source, server, metric):
+    ours, theirs = (look(each, [metric]) for each in (source, open_source(server.url() + "#telemetry.spoken")))
+    agree(theirs.document()["metrics"][metric.name]["days"], ours.document()["metrics"][metric.name]["days"])
+
+
 def test_postgresql_gives_the_same_statistics(source, server):
     evidence = same_everywhere(source, open_source(server.url() + "#telemetry.spoken"))
     assert evidence["engine"].startswith("postgres 1")
@@ -144,3 +151,52 @@ def test_spark_gives_the_same_statistics(source, events, tmp_path):
     finally:
         session.stop()
     assert evidence["engine"].startswith("pyspark ")
+
+
+def asked(text, table="events"):
+    return Metric("asked", "asked", "mean", query=text.format(table=table))
+
+
+THUMBS = f"""SELECT min(unit) AS unit, min(ts) AS ts, min(value) AS value FROM {{table}}
+WHERE v = 1 AND type = 'outcome' AND name = 'thumbs' AND missing IS NULL AND env = '{ENV}' AND prompt = '{PROMPT}'
+GROUP BY event_id;"""
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "postgres"])
+def test_a_query_counts_as_the_outcomes_that_it_returns(tmp_path, source, events, server, kind):
+    table = "events"
+    if kind == "parquet":
+        import duckdb
+
+        path = str(tmp_path / "events.parquet")
+        duckdb.sql(f"COPY (FROM read_json('{source.paths[0]}', ignore_errors = true)) TO '{path}'")
+        source = open_source(path)
+    if kind == "postgres":
+        table = "telemetry.spoken"
+        source = open_source(server.url() + "#telemetry.spoken")
+    metrics = look(source, [METRICS[0], asked(THUMBS, table)]).document()["metrics"]
+    assert metrics["thumbs"]["days"]
+    agree(metrics["asked"]["days"], metrics["thumbs"]["days"])
+    assert metrics["asked"]["latest"] == metrics["thumbs"]["latest"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT unit, ts FROM events", "value"),
+        ("SELECT 1; SELECT 2", "no single SELECT"),
+        ("DROP TABLE events", "no single SELECT"),
+        ("SELECT unit, ts, value FROM events) ; COPY events TO '/tmp/x' ; SELECT * FROM (events", "no SQL"),
+        ("WITH gone AS (DELETE FROM events RETURNING *) SELECT unit, ts, value FROM gone", "changes something"),
+        ("SELECT unit, ts, value FROM", "no SQL"),
+        ("SELECT content AS unit, 1 AS ts, 1 AS value FROM read_text('{file}')", "disabled"),
+        ("SELECT 'u' AS unit, 'noon' AS ts, 1 AS value", "noon"),
+    ],
+)
+def test_a_query_that_is_more_or_less_than_a_select_is_one_error(tmp_path, source, text, words):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("horse")
+    with pytest.raises(PromptopsError, match=words) as caught:
+        look(source, [asked(text.replace("{file}", str(secret)))])
+    assert "\n" not in caught.value.message
+    assert "horse" not in caught.value.message
