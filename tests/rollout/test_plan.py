@@ -51,6 +51,16 @@ def test_a_stage_has_margins_of_its_own():
     assert [plan.margin(plan.measures[0], stage) for stage in range(3)] == [0.05, None, 0.02]
 
 
+def test_a_query_stands_for_the_events_of_its_metric_and_for_who_answered():
+    asked = guardrail(kind="feedback", missing="exclude", query="SELECT unit, ts, value FROM events")
+    metrics = make_plan(metrics=[asked, guardrail("other")]).metrics
+    assert [(each.name, each.event, each.query is None) for each in metrics] == [
+        ("abuse", "abuse", False),
+        ("other", "other", True),
+        ("abuse.given", "abuse.given", False),
+    ]
+
+
 def test_the_document_of_a_plan_is_the_plan():
     metrics = [
         guardrail(critical=True, bounds=[0, 1], covariate="before"),
