@@ -91,8 +91,7 @@ def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rul
         old: whether it may be of the past, so that an earlier policy may have allowed it.
 
     Raises:
-        RefusedError: it may not follow, its plan was never on a protected branch, or it goes on without proof and
-            without the role override.
+        RefusedError: it may not follow, its plan was never on a protected branch, or it goes on without proof.
     """
     from promptops.rollout import deriving
 
@@ -102,16 +101,17 @@ def check_step(git: Git, decision: Decision, before: Decision | None, rules: Rul
         _check_governed(git, decision, rules.trust)
     if not old:
         rules = rules._replace(past=list)
-    forward = decision.action in (ramp.ADVANCE, ramp.PROMOTE)
+    forward = decision.action in (ramp.ADVANCE, ramp.PROMOTE, ramp.END)
     if not forward or before is None:
         check_counting(decision, rules)
-    elif not deriving.is_proven(git, decision, before):
-        try:
-            # Our own commands call such a step an override, so no earlier policy is asked to bear one out.
-            check(decision, rules, "override")
-        except RefusedError as error:
-            raise RefusedError(f"its evidence does not prove it, and {error.message}") from error
     else:
+        # Whoever may go on without proof says so: such a step is an override, and never looks like a proved one.
+        try:
+            deriving.check(git, decision, before)
+        except InputError as error:
+            raise RefusedError(f"its evidence is malformed: {error.message}") from error
+        except RefusedError as error:
+            raise RefusedError(f"its evidence does not prove it: {error.message}") from error
         check_counting(decision, rules, "release")
 
 

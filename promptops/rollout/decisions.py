@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from promptops.errors import PromptopsError, RefusedError
+from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.registry.governed import ROLLOUTS
 from promptops.release import authority, candidates, clone, history, journal, live, ramp, serving, stepping
 from promptops.repo import tags
@@ -52,7 +52,12 @@ def plan_in_force(place: Desk, prompt: str) -> Plan:
         raise PromptopsError(
             f"there is no plan for {prompt} on the protected branch", hint=f"write {path}; promptops schema rollout"
         )
-    return Plan.parse(path, found.data)
+    plan = Plan.parse(path, found.data)
+    try:
+        # Decisions carry its document, and one that cannot be read again would hold all that follow.
+        return Plan.load(plan.document())
+    except InputError as error:
+        raise InputError(f"the plan cannot be frozen: {error.message}", path=path) from error
 
 
 def running(place: Desk, prompt: str, environment: str) -> list[Decision]:

@@ -85,14 +85,3 @@ def check(git: Git, decision: Decision, before: Decision) -> None:
     stated = (action_of(found, plan_of(git, decision)), found.status, tuple(found.reasons), found.quarantined)
     if stated != (decision.action, now.state, now.reasons, now.quarantined):
         raise RefusedError(f"it does {decision.action}, and its verdict is {found.action}")
-
-
-def is_proven(git: Git, decision: Decision, before: Decision | None) -> bool:
-    """Return whether the evidence beside a decision leads to it."""
-    if before is None or decision.rollout is None or decision.rollout.verdict is None:
-        return False
-    try:
-        check(git, decision, before)
-    except (RefusedError, InputError):
-        return False
-    return True

@@ -124,3 +124,33 @@ def test_what_no_rollout_can_follow_is_said_with_its_place(members, words):
 def test_a_decision_without_a_plan_is_refused(value):
     with pytest.raises(InputError):
         Plan.load(value)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alpha": 5e-324},
+        {"alpha": {"srm": 1e-300}},
+        {"expires": "9" * 5000 + "d"},
+        {"units_per_day": 1e300},
+        {"burn_in": 10**300},
+        {"target_units": 10**18},
+        {"stages": [{"share": "5%", "dwell": "999999d"}]},
+        {"metrics": [guardrail(deviation=1e308)]},
+        {"metrics": [guardrail(bounds=[-1e308, 1e308])]},
+        {"metrics": [guardrail(baseline=1e308)]},
+        {"metrics": [guardrail(margin=1e300)]},
+    ],
+    ids=lambda members: next(iter(members)),
+)
+def test_numbers_that_no_rollout_can_have_are_refused_with_the_plan_s_path(members):
+    with pytest.raises(InputError) as caught:
+        Plan.parse("rollouts/reply.yaml", plan_text(**members))
+    assert caught.value.path == "rollouts/reply.yaml"
+    assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize("alpha", [1e-8, {"rollback": 1e-9}])
+def test_the_smallest_budget_survives_being_frozen(alpha):
+    plan = make_plan(alpha=alpha, units_per_day=10**9)
+    assert Plan.load(plan.document()) == plan
