@@ -56,6 +56,15 @@ def explained(error: OSError) -> PromptopsError:
     )
 
 
+def is_unheard() -> bool:
+    """Return whether what was printed last did not get out: standard output is gone, or the disk behind it is full."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
 def show(error: PromptopsError) -> None:
     """Print one error: where, what, and the next step."""
     place = ""

@@ -51,20 +51,30 @@ def names(place: Desk, environment: str) -> list[str]:
 def look_at(
     place: Desk, environment: str, prompts: list[str], *, source: str | None, dry_run: bool, as_json: bool, **_: Any
 ) -> int:
-    """Look at each rollout, whatever became of the others, and return the worst exit code (3 before 1)."""
-    from promptops.cli.guard import show
+    """Look at each rollout, whatever became of the others, and return the worst exit code (3 before 1).
+
+    Raises:
+        OSError: standard output takes no more; every rollout was looked at all the same.
+    """
+    from promptops.cli.guard import explained, is_unheard, show
     from promptops.rollout import controller
 
-    codes = [0]
+    codes, unheard = [0], None
     order = controller.Order(source, dry_run, tell=partial(report, place, as_json=as_json))
     for prompt in prompts:
         try:
             codes.append(told(controller.tick(place, prompt, environment, order), as_json=as_json))
-        except PromptopsError as error:
+        except (PromptopsError, OSError) as error:
+            if isinstance(error, OSError) and (unheard or is_unheard()):
+                unheard = unheard or error
+                continue
+            failure = explained(error) if isinstance(error, OSError) else error
             if len(prompts) == 1:
-                raise
-            show(error)
-            codes.append(error.exit_code)
+                raise failure from error
+            show(failure)
+            codes.append(failure.exit_code)
+    if unheard:
+        raise unheard
     return max(codes)
 
 

@@ -1,0 +1,60 @@
+"""What the commands about rollouts say, and how they end where something around them fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from rolling import NAME, begin, desk
+
+from promptops.cli import rollout_tick
+from promptops.rollout import controller
+
+
+def ended(repo, *args, stdout):
+    """Run ``promptops rollout ARGS`` with this standard output, and return its exit code and what it complained of."""
+    done = subprocess.run(
+        [sys.executable, "-m", "promptops", "rollout", *args],
+        cwd=repo.root,
+        env=repo.env("alice"),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stderr
+
+
+def test_run_ends_with_its_reader(ramp_, tmp_path):
+    begin(ramp_)
+    reading, writing = os.pipe()
+    os.close(reading)
+    code, said = ended(ramp_, "run", "--env", "prod", "--events", str(tmp_path / "none"), stdout=writing)
+    os.close(writing)
+    assert (code, said) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_run_ends_where_its_output_has_no_room(ramp_, tmp_path):
+    begin(ramp_)
+    with open("/dev/full", "wb") as full:
+        code, said = ended(ramp_, "run", "--env", "prod", "--events", str(tmp_path / "none"), stdout=full)
+    assert (code, said.splitlines()[0]) == (3, "error: No space left on device")
+
+
+def test_every_rollout_is_looked_at_though_nobody_hears_of_the_first(ramp_, monkeypatch):
+    begin(ramp_)
+    looked = []
+
+    def tick(_place, prompt, _environment, _order):
+        looked.append(prompt)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(controller, "tick", tick)
+    monkeypatch.setattr("promptops.cli.guard.is_unheard", lambda: True)
+    with desk(ramp_) as place, pytest.raises(BrokenPipeError):
+        rollout_tick.look_at(place, "prod", [NAME, "support/other"], source=None, dry_run=False, as_json=False)
+    assert looked == [NAME, "support/other"]
