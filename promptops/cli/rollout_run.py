@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli.deciding import env_option, open_desk
+from promptops.cli.deciding import check_environment, env_option, open_desk
 from promptops.cli.rolling import desk_options, events_option
 from promptops.repo.git import Git
 
@@ -32,6 +32,8 @@ def command(environment: str, interval: int, source: str | None, **options: Any)
     from promptops.cli.guard import show
     from promptops.errors import PromptopsError
 
+    with Git() as git:
+        check_environment(git, environment)
     while True:
         try:
             _look(environment, source, options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli.deciding import env_option, open_desk
+from promptops.cli.deciding import check_environment, env_option, open_desk
 from promptops.cli.opening import json_option
 from promptops.cli.rolling import desk_options, dry_option, events_option, report, told
 from promptops.errors import InconclusiveError, PromptopsError, UsageError
@@ -37,6 +37,7 @@ def command(prompt: str | None, every: bool, environment: str, **options: Any) -
     if (prompt is None) != every:
         raise UsageError("name a prompt, or give --all", hint="promptops rollout tick --all --env prod")
     with Git() as git:
+        check_environment(git, environment)
         place = open_desk(git, options)
         return look_at(place, environment, [prompt] if prompt else names(place, environment), **options)
 
@@ -93,6 +94,7 @@ def advance(prompt: str, environment: str, *, source: str | None, dry_run: bool,
     from promptops.rollout import controller
 
     with Git() as git:
+        check_environment(git, environment)
         place = open_desk(git, options)
         forward = frozenset({"advance", "promote", "end"})
         order = controller.Order(source, dry_run, forward, partial(report, place, as_json=as_json))

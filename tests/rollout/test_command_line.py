@@ -58,3 +58,14 @@ def test_every_rollout_is_looked_at_though_nobody_hears_of_the_first(ramp_, monk
     with desk(ramp_) as place, pytest.raises(BrokenPipeError):
         rollout_tick.look_at(place, "prod", [NAME, "support/other"], source=None, dry_run=False, as_json=False)
     assert looked == [NAME, "support/other"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("tick", "--all"), ("tick", NAME), ("advance", NAME), ("run",), ("status",), ("verify", NAME), ("history", NAME)],
+    ids=" ".join,
+)
+def test_environment_that_the_project_has_not_is_wrong_usage(ramp_, args):
+    said = ramp_.promptops("rollout", *args, "--env", "nope", check=2).stderr
+    assert "nope" in said
+    assert "prod" in said
