@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from promptops.cli.deciding import env_option, open_desk, signing_options
-from promptops.cli.opening import json_option
+from promptops.cli.opening import echo_json, json_option
 from promptops.cli.rolling import dry_option, report
 from promptops.repo.git import Git
 
@@ -46,5 +46,7 @@ def command(
         wish = decisions.Start(version.removeprefix("v") if version else None, supersedes, reason)
         tell = partial(report, place, as_json=as_json)
         decisions.start(place, prompt, environment, wish, tell=tell, dry_run=dry_run)
-        if dry_run:
+        if dry_run and as_json:
+            echo_json({"prompt": prompt, "environment": environment, "decision": None})
+        elif dry_run:
             click.echo("it could start")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
-from rolling import NAME, begin, desk
+from rolling import NAME, begin, desk, events, rollout, tick
 
 from promptops.cli import rollout_tick
 from promptops.rollout import controller
@@ -69,3 +70,25 @@ def test_environment_that_the_project_has_not_is_wrong_usage(ramp_, args):
     said = ramp_.promptops("rollout", *args, "--env", "nope", check=2).stderr
     assert "nope" in said
     assert "prod" in said
+
+
+def test_look_without_new_evidence_says_that_nothing_goes_on(ramp_, tmp_path):
+    source = events(tmp_path / "events", begin(ramp_), units=400)
+    assert tick(ramp_, source, dry_run=True).verdict.action == "advance"
+    said = rollout(ramp_, "tick", "--events", str(tmp_path / "none"), code=3).stdout
+    assert said == f"{NAME} in prod: hold, no new evidence: nothing goes on\n"
+
+
+def test_json_is_one_document_whatever_is_recorded(ramp_, tmp_path):
+    every = ("rollout", "tick", "--all", "--env", "prod", "--json", "--events", str(tmp_path / "events"))
+    assert json.loads(ramp_.promptops(*every).stdout) == []
+    trial = json.loads(rollout(ramp_, "start", "--dry-run", "--json").stdout)
+    assert trial == {"prompt": NAME, "environment": "prod", "decision": None}
+    one = begin(ramp_)
+    source = events(tmp_path / "events", one, units=400)
+    trial = json.loads(rollout(ramp_, "advance", "--dry-run", "--json", "--events", source).stdout)
+    assert (trial["rollout"], trial["decision"], trial["verdict"]["action"]) == (one, None, "advance")
+    (trial,) = json.loads(ramp_.promptops(*every, "--dry-run").stdout)
+    assert (trial["rollout"], trial["decision"]) == (one, None)
+    (made,) = json.loads(ramp_.promptops(*every).stdout)
+    assert (made["action"], made["rollout"]["id"]) == ("advance", one)
