@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from rolling import NAME, begin, desk, events, rollout, tick
+from rolling import NAME, begin, by_hand, decisions, desk, events, rollout, tick
 
 from promptops.cli import rollout_tick
+from promptops.release import ramp
 from promptops.rollout import controller
 
 
@@ -92,3 +93,15 @@ def test_json_is_one_document_whatever_is_recorded(ramp_, tmp_path):
     assert (trial["rollout"], trial["decision"]) == (one, None)
     (made,) = json.loads(ramp_.promptops(*every).stdout)
     assert (made["action"], made["rollout"]["id"]) == ("advance", one)
+
+
+def test_start_that_was_recorded_already_is_told_and_not_taken_twice(ramp_):
+    first = rollout(ramp_, "start").stdout
+    assert rollout(ramp_, "start").stdout == first
+    assert rollout(ramp_, "start", "--version", "1.1.0").stdout == first
+    assert len(decisions(ramp_)) == 2
+    assert "--supersedes" in rollout(ramp_, "start", "--dry-run", code=1).stderr
+    again = ("rollout", "start", NAME, "--env", "prod", "--reason", "something else")
+    assert "--supersedes" in ramp_.promptops(*again, check=1).stderr
+    by_hand(ramp_, ramp.PAUSE)
+    assert "--supersedes" in rollout(ramp_, "start", code=1).stderr
