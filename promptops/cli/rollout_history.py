@@ -29,7 +29,7 @@ def _chain(git: Git, prompt: str, environment: str) -> list[Decision]:
     return live.chain(git, head, environment=environment, prompt=prompt)
 
 
-@click.command(epilog="\b\nExample:\n  promptops rollout history support/reply --env prod --json")
+@click.command(name="history", epilog="\b\nExample:\n  promptops rollout history support/reply --env prod --json")
 @click.argument("prompt")
 @env_option
 @json_option

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptops.release.serving import Desk
 
 
-@click.command(epilog="\b\nExample:\n  promptops rollout run --env prod --interval 300 --push")
+@click.command(name="run", epilog="\b\nExample:\n  promptops rollout run --env prod --interval 300 --push")
 @env_option
 @click.option(
     "--interval", type=click.IntRange(1, 86_400), default=300, show_default=True, help="Seconds between looks."

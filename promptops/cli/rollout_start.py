@@ -14,7 +14,8 @@ from promptops.repo.git import Git
 
 
 @click.command(
-    epilog='\b\nExample:\n  promptops rollout start support/reply --env prod --reason "shorter answers" --push'
+    name="start",
+    epilog='\b\nExample:\n  promptops rollout start support/reply --env prod --reason "shorter answers" --push',
 )
 @click.argument("prompt")
 @env_option

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  promptops rollout status --env prod\n  promptops rollout status support/reply --env prod"
+    name="status",
+    epilog="\b\nExamples:\n  promptops rollout status --env prod\n  promptops rollout status support/reply --env prod",
 )
 @click.argument("prompt", required=False)
 @env_option

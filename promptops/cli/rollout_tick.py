@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    name="tick",
     epilog="\b\nExamples:\n  promptops rollout tick support/reply --env prod --push\n"
-    "  promptops rollout tick --all --env prod"
+    "  promptops rollout tick --all --env prod",
 )
 @click.argument("prompt", required=False)
 @click.option("--all", "every", is_flag=True, help="Look at every rollout that runs in ENV.")

@@ -11,6 +11,7 @@ import pytest
 from rolling import NAME, begin, by_hand, decisions, desk, events, rollout, tick
 
 from promptops.cli import rollout_tick
+from promptops.cli.rollout import command as group
 from promptops.release import ramp
 from promptops.rollout import controller
 
@@ -105,3 +106,7 @@ def test_start_that_was_recorded_already_is_told_and_not_taken_twice(ramp_):
     assert "--supersedes" in ramp_.promptops(*again, check=1).stderr
     by_hand(ramp_, ramp.PAUSE)
     assert "--supersedes" in rollout(ramp_, "start", code=1).stderr
+
+
+def test_every_command_has_the_name_that_it_is_called_by():
+    assert {name: command.name for name, command in group.commands.items()} == {name: name for name in group.commands}
