@@ -24,7 +24,9 @@ def guarded(run: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
-        _say("interrupted; what was paid for is kept")
+        # Only a command that has this module may have paid for anything.
+        paid = "promptops.inference.client" in sys.modules
+        _say("interrupted; what was paid for is kept" if paid else "interrupted")
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`); point stdout elsewhere so that interpreter shutdown stays silent. What was

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -110,3 +111,39 @@ def test_start_that_was_recorded_already_is_told_and_not_taken_twice(ramp_):
 
 def test_every_command_has_the_name_that_it_is_called_by():
     assert {name: command.name for name, command in group.commands.items()} == {name: name for name in group.commands}
+
+
+def test_report_goes_to_standard_output_or_to_a_file_that_can_be(ramp_):
+    begin(ramp_)
+    asked = ("rollout", "report", NAME, "--env", "prod", "--runs", "1", "-o")
+    assert ramp_.promptops(*asked, "-").stdout.startswith("<!")
+    assert not (ramp_.root / "-").exists()
+    for place in (".", "nowhere/page.html"):
+        assert f"error: {place} is no place" in ramp_.promptops(*asked, place, check=2).stderr
+
+
+def test_what_paid_nothing_claims_no_payment_when_interrupted(ramp_, tmp_path):
+    begin(ramp_)
+    with subprocess.Popen(
+        [sys.executable, "-m", "promptops", "rollout", "run", "--env", "prod", "--events", str(tmp_path / "none")],
+        cwd=ramp_.root,
+        env=ramp_.env("alice"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)[1]
+    assert (process.returncode, said.splitlines()[-1]) == (130, "interrupted")
+
+
+def test_shallow_clone_is_told_how_to_get_the_other_decisions(ramp_, tmp_path):
+    begin(ramp_)
+    shallow = ramp_.clone(tmp_path / "shallow", "--no-local", "--depth", "1")
+    refs = "refs/promptops/live/*:refs/promptops/live/*"
+    shallow.git("fetch", "-q", "--depth", "1", "origin", refs)
+    said = rollout(shallow, "history", code=3).stderr
+    assert f"git fetch --unshallow origin '{refs}'" in said
+    shallow.git("fetch", "-q", "--unshallow", "origin", refs)
+    assert len(rollout(shallow, "history").stdout.splitlines()) == 2
