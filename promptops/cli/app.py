@@ -19,6 +19,7 @@ Exit codes:
   2  wrong usage
   3  could not check; the message says what to do
   4  inconclusive: the evidence decides neither way
+  130  interrupted
 When several apply, 3 wins over 1, 1 over 4, 4 over 0."""
 
 # Command name -> module in promptops.cli and one line for the help. A module's command is its attribute `command`.

@@ -24,7 +24,9 @@ def guarded(run: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
-        _say("interrupted; what was paid for is kept")
+        # Only a command that has this module may have paid for anything.
+        paid = "promptops.inference.client" in sys.modules
+        _say("interrupted; what was paid for is kept" if paid else "interrupted")
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`); point stdout elsewhere so that interpreter shutdown stays silent. What was
@@ -54,6 +56,15 @@ def explained(error: OSError) -> PromptopsError:
     return PromptopsError(
         f"{place}{error.strerror or error}", hint="make room, then run the command again" if full else None
     )
+
+
+def is_unheard() -> bool:
+    """Return whether what was printed last did not get out: standard output is gone, or the disk behind it is full."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def show(error: PromptopsError) -> None:

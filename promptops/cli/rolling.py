@@ -36,12 +36,14 @@ def desk_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def report(place: Desk, decision: Decision, *, as_json: bool = False) -> None:
-    """Print a decision that was recorded, and notify whom the plan names."""
+def report(
+    place: Desk, decision: Decision, *, as_json: bool = False, emit: Callable[[Any], object] = echo_json
+) -> None:
+    """Print a decision that was recorded, as JSON through ``emit``, and notify whom the plan names."""
     from promptops.rollout import notifying
 
     if as_json:
-        echo_json(decision.document())
+        emit(decision.document())
     else:
         click.echo(sentence(decision))
     failure = notifying.send(place.git, decision)
@@ -59,19 +61,32 @@ def sentence(decision: Decision) -> str:
     )
 
 
-def told(look: Look, *, as_json: bool = False) -> int:
+def undecided(look: Look) -> dict[str, Any]:
+    """Return what JSON says of a look that recorded nothing."""
+    return {
+        "rollout": look.before.step.id,
+        "decision": None,
+        "verdict": look.verdict.document(),
+        "failure": look.failure.message if look.failure else None,
+    }
+
+
+def told(look: Look, *, as_json: bool = False, emit: Callable[[Any], object] = echo_json) -> int:
     """Print a look that recorded nothing, and return its exit code; a recorded decision was printed when it was made.
 
     Returns:
         0; 1 where the release went back or the weights were frozen; 3 without new evidence.
     """
+    from promptops.rollout import controller
+
     verdict = look.verdict
     if as_json and look.decision is None:
-        echo_json({"rollout": look.before.step.id, "decision": None, "verdict": verdict.document()})
+        emit(undecided(look))
     elif look.decision is None:
-        reasons = "; ".join(verdict.reasons) or "nothing changes"
-        line = f"{look.before.prompt} in {look.before.environment}: {verdict.action}, {reasons}"
-        click.echo(printable(line))
+        said = f"{verdict.action}, {'; '.join(verdict.reasons) or 'nothing changes'}"
+        if look.failure and verdict.action in controller.FORWARD:
+            said = "hold, no new evidence: nothing goes on"
+        click.echo(printable(f"{look.before.prompt} in {look.before.environment}: {said}"))
     if look.failure:
         from promptops.cli.guard import show
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptops.cli.deciding import env_option
+from promptops.cli.deciding import check_environment, env_option
 from promptops.cli.opening import echo_json, json_option
 from promptops.errors import PromptopsError
 from promptops.repo.git import Git
@@ -24,11 +24,12 @@ def _chain(git: Git, prompt: str, environment: str) -> list[Decision]:
 
     head = refs.read(git, live.ref_of(environment, prompt))
     if head is None:
+        check_environment(git, environment)
         raise PromptopsError(f"nothing was decided about {prompt} in {environment} in this clone", hint=live.FETCH)
     return live.chain(git, head, environment=environment, prompt=prompt)
 
 
-@click.command(epilog="\b\nExample:\n  promptops rollout history support/reply --env prod --json")
+@click.command(name="history", epilog="\b\nExample:\n  promptops rollout history support/reply --env prod --json")
 @click.argument("prompt")
 @env_option
 @json_option

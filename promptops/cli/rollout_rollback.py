@@ -13,7 +13,10 @@ from promptops.cli.rolling import report
 from promptops.repo.git import Git
 
 
-@click.command(epilog='\b\nExample:\n  promptops rollout rollback support/reply --env prod --reason "flatters" --push')
+@click.command(
+    name="rollback",
+    epilog='\b\nExample:\n  promptops rollout rollback support/reply --env prod --reason "flatters" --push',
+)
 @click.argument("prompt")
 @env_option
 @click.option(

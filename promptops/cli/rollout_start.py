@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from promptops.cli.deciding import env_option, open_desk, signing_options
-from promptops.cli.opening import json_option
+from promptops.cli.opening import echo_json, json_option
 from promptops.cli.rolling import dry_option, report
 from promptops.repo.git import Git
 
 
 @click.command(
-    epilog='\b\nExample:\n  promptops rollout start support/reply --env prod --reason "shorter answers" --push'
+    name="start",
+    epilog='\b\nExample:\n  promptops rollout start support/reply --env prod --reason "shorter answers" --push',
 )
 @click.argument("prompt")
 @env_option
@@ -46,5 +47,7 @@ def command(
         wish = decisions.Start(version.removeprefix("v") if version else None, supersedes, reason)
         tell = partial(report, place, as_json=as_json)
         decisions.start(place, prompt, environment, wish, tell=tell, dry_run=dry_run)
-        if dry_run:
+        if dry_run and as_json:
+            echo_json({"prompt": prompt, "environment": environment, "decision": None})
+        elif dry_run:
             click.echo("it could start")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli.deciding import env_option
+from promptops.cli.deciding import check_environment, env_option
 from promptops.cli.opening import echo_json, json_option
 from promptops.cli.rolling import events_option
 from promptops.errors import PromptopsError
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  promptops rollout status --env prod\n  promptops rollout status support/reply --env prod"
+    name="status",
+    epilog="\b\nExamples:\n  promptops rollout status --env prod\n  promptops rollout status support/reply --env prod",
 )
 @click.argument("prompt", required=False)
 @env_option
@@ -78,6 +79,8 @@ def _chains(git: Git, environment: str, prompt: str | None) -> dict[str, list[De
 
     rules = authority.rules(git, clone.newest_trust(git))
     heads = live.heads(git, environment)
+    if not heads:
+        check_environment(git, environment)
     return {
         name: authority.decisions(git, oid, rules, environment=environment, prompt=name, succeeding=True)
         for name, oid in heads.items()

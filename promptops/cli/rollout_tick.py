@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptops.cli.deciding import env_option, open_desk
-from promptops.cli.opening import json_option
-from promptops.cli.rolling import desk_options, dry_option, events_option, report, told
+from promptops.cli.deciding import check_environment, env_option, open_desk
+from promptops.cli.opening import echo_json, json_option
+from promptops.cli.rolling import desk_options, dry_option, events_option, report, told, undecided
 from promptops.errors import InconclusiveError, PromptopsError, UsageError
 from promptops.repo.git import Git
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promptops.release.serving import Desk
 
 
 @click.command(
+    name="tick",
     epilog="\b\nExamples:\n  promptops rollout tick support/reply --env prod --push\n"
-    "  promptops rollout tick --all --env prod"
+    "  promptops rollout tick --all --env prod",
 )
 @click.argument("prompt", required=False)
 @click.option("--all", "every", is_flag=True, help="Look at every rollout that runs in ENV.")
@@ -37,8 +40,15 @@ def command(prompt: str | None, every: bool, environment: str, **options: Any) -
     if (prompt is None) != every:
         raise UsageError("name a prompt, or give --all", hint="promptops rollout tick --all --env prod")
     with Git() as git:
+        check_environment(git, environment)
         place = open_desk(git, options)
-        return look_at(place, environment, [prompt] if prompt else names(place, environment), **options)
+        prompts = [prompt] if prompt else names(place, environment)
+        if not (every and options["as_json"]):
+            return look_at(place, environment, prompts, **options)
+        documents: list[Any] = []
+        code = look_at(place, environment, prompts, emit=documents.append, **options)
+        echo_json(documents)
+        return code
 
 
 def names(place: Desk, environment: str) -> list[str]:
@@ -49,22 +59,42 @@ def names(place: Desk, environment: str) -> list[str]:
 
 
 def look_at(
-    place: Desk, environment: str, prompts: list[str], *, source: str | None, dry_run: bool, as_json: bool, **_: Any
+    place: Desk,
+    environment: str,
+    prompts: list[str],
+    *,
+    source: str | None,
+    dry_run: bool,
+    as_json: bool,
+    emit: Callable[[Any], object] = echo_json,
+    **_: Any,
 ) -> int:
-    """Look at each rollout, whatever became of the others, and return the worst exit code (3 before 1)."""
-    from promptops.cli.guard import show
+    """Look at each rollout, whatever became of the others, and return the worst exit code (3 before 1).
+
+    With ``as_json``, ``emit`` is given what each came to.
+
+    Raises:
+        OSError: standard output takes no more; every rollout was looked at all the same.
+    """
+    from promptops.cli.guard import explained, is_unheard, show
     from promptops.rollout import controller
 
-    codes = [0]
-    order = controller.Order(source, dry_run, tell=partial(report, place, as_json=as_json))
+    codes, unheard = [0], None
+    order = controller.Order(source, dry_run, tell=partial(report, place, as_json=as_json, emit=emit))
     for prompt in prompts:
         try:
-            codes.append(told(controller.tick(place, prompt, environment, order), as_json=as_json))
-        except PromptopsError as error:
+            codes.append(told(controller.tick(place, prompt, environment, order), as_json=as_json, emit=emit))
+        except (PromptopsError, OSError) as error:
+            if isinstance(error, OSError) and (unheard or is_unheard()):
+                unheard = unheard or error
+                continue
+            failure = explained(error) if isinstance(error, OSError) else error
             if len(prompts) == 1:
-                raise
-            show(error)
-            codes.append(error.exit_code)
+                raise failure from error
+            show(failure)
+            codes.append(failure.exit_code)
+    if unheard:
+        raise unheard
     return max(codes)
 
 
@@ -83,16 +113,18 @@ def advance(prompt: str, environment: str, *, source: str | None, dry_run: bool,
     from promptops.rollout import controller
 
     with Git() as git:
+        check_environment(git, environment)
         place = open_desk(git, options)
-        forward = frozenset({"advance", "promote", "end"})
-        order = controller.Order(source, dry_run, forward, partial(report, place, as_json=as_json))
+        order = controller.Order(source, dry_run, controller.FORWARD, partial(report, place, as_json=as_json))
         look = controller.tick(place, prompt, environment, order)
         if look.failure:
             raise look.failure
-        if look.verdict.action not in forward:
+        if look.verdict.action not in controller.FORWARD:
             raise InconclusiveError(
                 f"the evidence does not prove the next step: {'; '.join(look.verdict.reasons)}",
                 hint=f"promptops rollout status {prompt} --env {environment}",
             )
-        if look.decision is None:
+        if look.decision is None and as_json:
+            echo_json(undecided(look))
+        elif look.decision is None:
             click.echo("the next step is proved")

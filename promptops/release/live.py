@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "refs/promptops/live/"
 ROLLOUTS = "refs/promptops/rollouts/"
 FETCH = "git fetch origin 'refs/promptops/live/*:refs/promptops/live/*'"
+_DEEPEN = FETCH.replace("fetch", "fetch --unshallow", 1)
 PROMOTE, ROLLBACK = "promote", "rollback"
 _DECISION, _EVIDENCE, _PLAN = "decision.json", "evidence.json", "plan.json"
 _MEMBERS: dict[str, type | tuple[type, ...]] = {
@@ -148,7 +149,7 @@ def read(git: Git, oid: str) -> Decision:
     """
     found = git.object(oid)
     if found is None:
-        raise PromptopsError(f"decision {oid[:12]} is not in this clone", hint=FETCH)
+        raise PromptopsError(f"decision {oid[:12]} is not in this clone", hint=_DEEPEN if git.shallow else FETCH)
     if found.kind != "commit":
         raise RefusedError(f"{oid[:12]} is a {found.kind}, not a decision")
     commit = tagobject.parse_commit(found.data)

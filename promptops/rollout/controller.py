@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 LATE_SECONDS = 900
 _DAY_MS = 86_400_000
 _ROUNDS = 8
-_FORWARD = frozenset({"advance", "promote", "end"})
+# Verdicts that give more users the release, or end its rollout: only on new evidence.
+FORWARD = frozenset({"advance", "promote", "end"})
 
 
 class Look(NamedTuple):
@@ -227,7 +228,7 @@ def changes(look: Look) -> bool:
     Numbers change with every look, and are in the evidence of the next decision. Without new evidence nothing goes on.
     """
     now, verdict = look.before.step, look.verdict
-    if verdict.action in _FORWARD:
+    if verdict.action in FORWARD:
         return look.failure is None
     if verdict.action == "rollback" or (verdict.status, verdict.quarantined) != (now.state, now.quarantined):
         return verdict.action == "rollback" or verdict.status == ramp.FROZEN or look.failure is None

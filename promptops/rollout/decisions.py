@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from promptops.errors import InputError, PromptopsError, RefusedError
 from promptops.registry.governed import ROLLOUTS
 from promptops.release import authority, candidates, clone, history, journal, live, ramp, serving, stepping
-from promptops.repo import tags
+from promptops.repo import refs, tags
 from promptops.rollout import deriving
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def start(
         prompt: its name.
         environment: one of the project's.
         wish: what to begin with.
-        tell: is told the decision once it is recorded, or found recorded by the same command, killed before it said so.
+        tell: is told the decision once it is recorded, or found recorded by the same command, as where it was killed
+            before it said so.
         dry_run: only check that it could be.
 
     Raises:
@@ -117,8 +118,27 @@ def start(
 
     with journal.exclusive(place.git, PATIENCE_SECONDS):
         journal.resume(place.git, recognise)
+        if not done and not dry_run:
+            own = _own_start(place, prompt, environment, wish._replace(reason=reason))
+            if own is not None:
+                done.append(own)
+                tell(own)
         if not done:
             _begin(place, prompt, environment, wish._replace(reason=reason), tell, dry_run=dry_run)
+
+
+def _own_start(place: Desk, prompt: str, environment: str, wish: Start) -> Decision | None:
+    """Return the newest decision where it is just what ``wish`` asks for, here and on the remote."""
+    found = serving.decisions(place, environment, prompt)
+    now = found[0].rollout if found else None
+    if now is None or (found[0].action, found[0].reason, now.supersedes) != (ramp.START, wish.reason, wish.supersedes):
+        return None
+    if now.canary.tag != _wanted(place, prompt, wish.version):
+        return None
+    ref = live.ref_of(environment, prompt)
+    if place.remote and refs.remote_refs(place.git, place.remote, [ref]).get(ref) != found[0].oid:
+        return None
+    return found[0]
 
 
 def _begin(
@@ -167,11 +187,15 @@ def _check_alone(before: Decision, supersedes: str | None) -> None:
         raise RefusedError(f"no rollout {supersedes} of {before.prompt} runs in {before.environment}")
 
 
-def _candidate(place: Desk, prompt: str, version: str | None, older: list[Decision]) -> Arm:
+def _wanted(place: Desk, prompt: str, version: str | None) -> str:
     standing = [release for release in history.releases(place.git, prompt) if not release.withdrawn]
     if version is None and not standing:
         raise PromptopsError(f"there is no release of {prompt}", hint=f"promptops release {prompt}")
-    short = tags.tag_name(prompt, version) if version else standing[0].tag
+    return tags.tag_name(prompt, version) if version else standing[0].tag
+
+
+def _candidate(place: Desk, prompt: str, version: str | None, older: list[Decision]) -> Arm:
+    short = _wanted(place, prompt, version)
     if short == older[0].tag:
         raise RefusedError(f"{older[0].environment} serves {short} already")
     if authority.is_left(older, short, place.rules):
