@@ -10,12 +10,13 @@ import gzip
 import json
 import os
 import sqlite3
+import stat
 import tempfile
 import zlib
 from contextlib import closing
 from functools import cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.registry import canonical, schemas
@@ -139,7 +140,7 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
     if not path.endswith((".jsonl", ".ndjson", ".json", ".gz")):
         raise UsageError("not a JSON Lines file", path=path, hint="events-*.jsonl; lines are what is checked")
     try:
-        with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
+        with open(path, "rb", opener=_regular) as plain, _unpacked(path, plain) as file:
             number = 0
             while data := file.readline(_LONGEST_LINE):
                 number += 1
@@ -148,6 +149,19 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise PromptopsError(f"cannot be read: {reason}", path=path) from error
+
+
+def _regular(path: str, flags: int) -> int:
+    # Whoever opens a pipe would wait for its writer.
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError("not a regular file", path=path)
+    return descriptor
+
+
+def _unpacked(path: str, plain: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    return gzip.GzipFile(fileobj=plain) if path.endswith(".gz") else plain
 
 
 def _event(data: bytes) -> dict[str, Any] | None:

@@ -232,17 +232,21 @@ def _duckdb() -> Any:
 
 
 def files(specs: Sequence[str]) -> list[str]:
-    """Return the files of events that paths, patterns and folders name.
+    """Return the files of events that paths, patterns and folders name; of a folder or a pattern only regular files.
 
     Raises:
-        UsageError: one of them names nothing.
+        UsageError: one of them names nothing, or something that is no regular file.
     """
     found: list[str] = []
     for spec in specs:
         if os.path.isdir(spec):
             names = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+        elif os.path.exists(spec) and not os.path.isfile(spec):
+            raise UsageError("not a regular file", path=spec)
         else:
             names = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        # Whoever opens a pipe waits for its writer.
+        names = [name for name in names if os.path.isfile(name)]
         if not names:
             raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
         found += names
