@@ -180,6 +180,12 @@ def _drift(event: dict[str, Any]) -> str | None:
     defined = schemas.schema("event")["$defs"]
     if not isinstance(kind, str) or kind not in defined:
         return f"type {kind!r:.40}, not {', '.join(defined)}"
+    try:
+        json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a lone surrogate, which is no text"
+    except RecursionError:
+        return "nested too deeply"
     return None if _validator(kind).is_valid(event) else schemas.misfit(defined[kind], event) or "does not fit"
 
 
