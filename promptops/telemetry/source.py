@@ -104,7 +104,17 @@ class Files:
             except duckdb.Error as error:
                 # Its messages quote the query, which is ours, and files, which are named by the user.
                 first = str(error).partition("\n")[0]
-                raise PromptopsError(f"DuckDB could not read the events: {first}", path=self.paths[0]) from error
+                raise PromptopsError(
+                    f"DuckDB could not read the events: {first}",
+                    path=self._at_fault(first),
+                    hint="promptops telemetry check finds the line" if "maximum_object_size" in first else None,
+                ) from error
+
+    def _at_fault(self, message: str) -> str | None:
+        named = [path for path in self.paths if path in message]
+        if named or len(self.paths) > 1:
+            return max(named, key=len, default=None)
+        return self.paths[0]
 
     def _answer(self, connection: Any, queries: Mapping[str, str]) -> None:
         if not queries:

@@ -6,7 +6,7 @@ import pytest
 
 from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry import checking
-from promptops.telemetry.source import files
+from promptops.telemetry.source import Files, files
 
 
 def test_only_regular_files_are_taken_from_a_folder_and_by_a_pattern(tmp_path):
@@ -32,3 +32,22 @@ def test_what_is_named_and_is_no_regular_file_is_an_error(tmp_path):
         checking.check([str(tmp_path / "pipe.jsonl")], now=0)
     with pytest.raises(PromptopsError, match="cannot be read"):
         checking.check([str(tmp_path / "link.jsonl")], now=0)
+
+
+@pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.gz"])
+def test_an_error_names_the_file_that_is_at_fault(tmp_path, name):
+    for other in ("a.jsonl", "c.jsonl"):
+        (tmp_path / other).write_text("{}\n")
+    bad = tmp_path / name
+    bad.write_bytes(b"x" * 5 if name.endswith(".gz") else b'{"x":"' + b"a" * (40 << 20) + b'"}\n')
+    with pytest.raises(PromptopsError, match="could not read the events") as caught:
+        Files([str(tmp_path)]).rows(lambda table, _: table.count().as_table(), {})
+    assert caught.value.path == str(bad)
+
+
+def test_an_error_that_names_no_file_blames_none(tmp_path):
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+    with pytest.raises(PromptopsError, match="could not read the events") as caught:
+        Files([str(tmp_path)]).rows(lambda table, _: table.count().as_table(), {"x": "SELECT nothing FROM events"})
+    assert caught.value.path is None
