@@ -73,6 +73,7 @@ def test_good_events_give_no_finding(tmp_path):
         ({key: value for key, value in outcome(9).items() if key != "latency"}, "drift", '"latency"'),
         (outcome(9, value="good"), "drift", "good"),
         (outcome(9, value=1e13), "drift", "10000000000000"),
+        (outcome(9, value=10**400), "drift", "greater than the maximum"),
         (outcome(9, unit="alice"), "drift", "alice"),
         (outcome(9, ts=1.5), "drift", "1.5"),
         (exposure(9, arm="third"), "drift", "third"),
@@ -92,6 +93,7 @@ def test_what_is_wrong_is_found_at_its_line(tmp_path, row, kind, words):
     found = only(checking.check([path], now=NOW))
     assert found[:2] == (kind, 4)
     assert words in found[2]
+    assert len(found[2]) <= 200
 
 
 @pytest.mark.parametrize(
