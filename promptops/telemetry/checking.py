@@ -24,7 +24,7 @@ from promptops.registry import canonical, schemas
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# The largest event that is written, with room; DuckDB reads no longer objects either.
+# The largest event that is written, with room.
 _LONGEST_LINE = 16 << 20
 # Clocks of servers that keep time differ by less; it takes a reply longer than that to be judged.
 SKEW_MS = 5000

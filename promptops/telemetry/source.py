@@ -24,6 +24,7 @@ _ANSWER = "promptops_answer_"
 # What Ibis takes a query to return: asked for it, an engine would create a view, which a reading user may not; and for
 # types that are right already Ibis would leave the casts out, whatever really comes.
 _LOOSE = {"unit": "string", "ts": "decimal(38, 0)", "value": "decimal(38, 9)"}
+_LONG_LINE, _LONGEST_LINE = 16 << 20, 64 << 20
 _ANALYTICS = "pip install 'promptops-git[analytics]'"
 _SCALE = "pip install 'promptops-git[scale]' 'ibis-framework[ENGINE]'"
 _SQL_TYPES = {"int64": "BIGINT", "string": "VARCHAR", "float64": "DOUBLE", "boolean": "BOOLEAN"}
@@ -96,7 +97,7 @@ class Files:
         with tempfile.TemporaryDirectory(prefix="promptops-") as scratch:
             try:
                 with duckdb.connect(config=self._config(scratch)) as connection:
-                    connection.execute(self._define())
+                    self._define(connection)
                     self._answer(connection, queries)
                     answer = connection.execute(sql)
                     names = [column[0] for column in answer.description]
@@ -139,7 +140,17 @@ class Files:
         }
         return {**config, "memory_limit": self._memory_limit} if self._memory_limit else config
 
-    def _define(self) -> str:
+    def _define(self, connection: Any) -> None:
+        try:
+            connection.execute(self._definition())
+        except _duckdb().InvalidInputException as error:
+            if "maximum_object_size" not in str(error):
+                raise
+            # One line that nobody needs must not stop all others. Buffers for it are large, and each thread has some.
+            connection.execute("SET threads = 1")
+            connection.execute(self._definition(_LONGEST_LINE))
+
+    def _definition(self, longest: int = _LONG_LINE) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
             # Ibis takes these to be all columns there are, and writes a star for them.
@@ -150,7 +161,7 @@ class Files:
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
             f"CREATE TEMP TABLE {TABLE} AS FROM read_json({files}, format = 'newline_delimited',"
-            f" columns = {{{columns}}}, ignore_errors = true)"
+            f" columns = {{{columns}}}, ignore_errors = true, maximum_object_size = {longest})"
         )
 
 

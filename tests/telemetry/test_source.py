@@ -34,7 +34,7 @@ def test_an_error_names_the_file_that_is_at_fault(tmp_path, name):
     for other in ("a.jsonl", "c.jsonl"):
         (tmp_path / other).write_text("{}\n")
     bad = tmp_path / name
-    bad.write_bytes(b"x" * 5 if name.endswith(".gz") else b'{"x":"' + b"a" * (40 << 20) + b'"}\n')
+    bad.write_bytes(b"x" * 5 if name.endswith(".gz") else b'{"x":"' + b"a" * (150 << 20) + b'"}\n')
     with pytest.raises(PromptopsError, match="could not read the events") as caught:
         Files([str(tmp_path)]).rows(lambda table, _: table.count().as_table(), {})
     assert caught.value.path == str(bad)
@@ -46,3 +46,14 @@ def test_an_error_that_names_no_file_blames_none(tmp_path):
     with pytest.raises(PromptopsError, match="could not read the events") as caught:
         Files([str(tmp_path)]).rows(lambda table, _: table.count().as_table(), {"x": "SELECT nothing FROM events"})
     assert caught.value.path is None
+
+
+@pytest.mark.parametrize("closed", [b'"}', b""])
+def test_a_long_line_stops_no_other(tmp_path, closed):
+    long = b'{"event_id":"' + b"a" * (40 << 20) + closed
+    (tmp_path / "a.jsonl").write_bytes(b'{"event_id":"1"}\n' + long + b'\n{"event_id":"2"}\n')
+    (tmp_path / "b.jsonl").write_bytes(b'{"event_id":"3"}\n')
+    (row,) = Files([str(tmp_path)]).rows(
+        lambda table, _: table.filter(table.event_id.length() == 1).aggregate(found=table.event_id.nunique()), {}
+    )
+    assert row == {"found": 3}
