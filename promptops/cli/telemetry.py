@@ -28,7 +28,8 @@ Examples:
 def check(files: tuple[str, ...], *, most: int, as_json: bool) -> int:
     """Find torn lines, drift of the format, copies, crossovers, outcomes without exposure, and clocks that are off.
 
-    FILES are JSON Lines files, patterns, or a folder that applications fill. Memory does not grow with them.
+    FILES are JSON Lines files (also .gz), patterns, or a folder that applications fill. Memory does not grow with them.
+    A file that cannot be read is named, the others are checked, and the exit code is 3.
     """
     import time
 
@@ -37,11 +38,12 @@ def check(files: tuple[str, ...], *, most: int, as_json: bool) -> int:
 
     report = checking.check(source.files(files), now=int(time.time() * 1000), most=most)
     if as_json:
-        echo_json(
-            {"events": report.events, "counts": report.counts, "findings": [f._asdict() for f in report.findings]}
-        )
+        found, unread = ([item._asdict() for item in items] for items in (report.findings, report.unread))
+        echo_json({"events": report.events, "counts": report.counts, "findings": found, "unread": unread})
     else:
         _print(report)
+    if report.unread:
+        return 3
     return 1 if any(report.counts.values()) else 0
 
 
@@ -55,4 +57,6 @@ def _print(report: Report) -> None:
         hidden = number - sum(finding.kind == kind for finding in report.findings)
         if hidden:
             click.echo(f"{kind}: {hidden:,} more ({KINDS[kind]})")
+    for path, reason in report.unread:
+        click.echo(printable(f"{path}: not checked: {reason}"), err=True)
     click.echo(f"{counted(report.events, 'event')}, {counted(sum(report.counts.values()), 'finding')}", err=True)

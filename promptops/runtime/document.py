@@ -54,10 +54,13 @@ def read(data: bytes) -> Read:
     """Take the bytes of a snapshot file apart.
 
     Raises:
-        InputError: another format, content that does not match its checksum, or entries that nothing can be made of.
+        InputError: another format, content that does not match its checksum, entries that nothing can be made of, or
+            text that cannot be encoded.
     """
     try:
         document: dict[str, Any] = json.loads(data)
+        # An escape may stand for a lone surrogate, which no request could carry.
+        json.dumps(document, ensure_ascii=False).encode()
         stated = document.pop("sha256")
         signature = document.pop("signature", None)
         covered = _covered(document)

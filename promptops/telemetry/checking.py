@@ -10,14 +10,15 @@ import gzip
 import json
 import os
 import sqlite3
+import stat
 import tempfile
 import zlib
 from contextlib import closing
 from functools import cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from promptops.errors import PromptopsError, UsageError
+from promptops.errors import PromptopsError
 from promptops.registry import canonical, schemas
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SKEW_MS = 5000
 AHEAD_MS = 300_000
 VERSION = 1
 KINDS = {
-    "torn": "a line that is no JSON object",
+    "torn": "a line that is no JSON object, or is too long",
     "drift": "an event that does not fit the schema, or of another version",
     "duplicate": "an event whose event_id came before",
     "crossover": "a unit whose slot gave it canary and baseline within one stage",
@@ -55,6 +56,18 @@ class Finding(NamedTuple):
     message: str
 
 
+class Unread(NamedTuple):
+    """A file that was not checked, or only up to where it is damaged.
+
+    Attributes:
+        path: the file.
+        reason: why.
+    """
+
+    path: str
+    reason: str
+
+
 class Report(NamedTuple):
     """What was found.
 
@@ -62,11 +75,13 @@ class Report(NamedTuple):
         events: lines that are events of this version.
         counts: findings by kind.
         findings: the first ones of each kind, in the order of files and lines.
+        unread: the files that could not be read; all others were.
     """
 
     events: int
     counts: dict[str, int]
     findings: tuple[Finding, ...]
+    unread: tuple[Unread, ...]
 
 
 def check(paths: Sequence[str], *, now: int, most: int = 20) -> Report:
@@ -78,11 +93,11 @@ def check(paths: Sequence[str], *, now: int, most: int = 20) -> Report:
         most: how many findings of each kind to keep; all are counted.
 
     Raises:
-        UsageError: a file is of another kind.
-        PromptopsError: a file cannot be read, or there is no room for what must be remembered.
+        PromptopsError: there is no room for what must be remembered.
     """
     counts = dict.fromkeys(KINDS, 0)
     kept: dict[str, list[Finding]] = {kind: [] for kind in KINDS}
+    unread: list[Unread] = []
     events = 0
     with tempfile.TemporaryDirectory(prefix="promptops-") as scratch:
         try:
@@ -92,12 +107,15 @@ def check(paths: Sequence[str], *, now: int, most: int = 20) -> Report:
                     if item is None:
                         events += 1
                         continue
+                    if isinstance(item, Unread):
+                        unread.append(item)
+                        continue
                     counts[item.kind] += 1
                     if len(kept[item.kind]) < most:
                         kept[item.kind].append(item)
         except sqlite3.Error as error:
             raise PromptopsError(f"events cannot be compared: {error}", hint="is TMPDIR full?") from error
-    return Report(events, counts, tuple(finding for kind in KINDS for finding in kept[kind]))
+    return Report(events, counts, tuple(finding for kind in KINDS for finding in kept[kind]), tuple(unread))
 
 
 _TABLES = """
@@ -113,41 +131,68 @@ CREATE TABLE judged (scope TEXT, response TEXT, ts INTEGER, file INTEGER, line I
 """
 
 
-def _all(memory: sqlite3.Connection, paths: Sequence[str], now: int) -> Iterator[Finding | None]:
-    """Yield findings, and None for every event that is one."""
+def _all(memory: sqlite3.Connection, paths: Sequence[str], now: int) -> Iterator[Finding | Unread | None]:
+    """Yield findings, None for every event that is one, and the files that could not be read."""
     memory.execute("BEGIN")
-    for number, path in enumerate(paths):
-        for line, data in _lines(path):
-            event = _event(data)
-            if event is None:
-                yield Finding("torn", path, line, f"no JSON object: {data[:60]!r}")
-                continue
-            fault = _drift(event)
-            if fault is not None:
-                yield Finding("drift", path, line, fault)
-                continue
-            yield None
-            yield from _one(memory, event, paths, number, line)
-            if event["ts"] > now + AHEAD_MS:
-                yield Finding("skew", path, line, f"{_seconds(event['ts'] - now)} after now")
+    for number in range(len(paths)):
+        try:
+            yield from _within(memory, paths, number, now)
+        except PromptopsError as error:
+            yield Unread(paths[number], error.message)
     yield from _across(memory, paths)
     memory.execute("COMMIT")
 
 
+def _within(memory: sqlite3.Connection, paths: Sequence[str], number: int, now: int) -> Iterator[Finding | None]:
+    path = paths[number]
+    for line, data in _lines(path):
+        if len(data) > _LONGEST_LINE:
+            yield Finding("torn", path, line, f"longer than {_LONGEST_LINE:,} bytes: {data[:60]!r}")
+            continue
+        event = _event(data)
+        if event is None:
+            yield Finding("torn", path, line, f"no JSON object: {data[:60]!r}")
+            continue
+        fault = _drift(event)
+        if fault is not None:
+            yield Finding("drift", path, line, fault)
+            continue
+        yield None
+        yield from _one(memory, event, paths, number, line)
+        if event["ts"] > now + AHEAD_MS:
+            yield Finding("skew", path, line, f"{_seconds(event['ts'] - now)} after now")
+
+
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not empty, with their numbers."""
-    if not path.endswith((".jsonl", ".ndjson", ".json", ".gz")):
-        raise UsageError("not a JSON Lines file", path=path, hint="events-*.jsonl; lines are what is checked")
+    """Yield the lines that are not empty, with their numbers; of one that is too long, only the start."""
+    if not path.removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json")):
+        raise PromptopsError("neither JSON Lines nor such a file packed by gzip", path=path)
     try:
-        with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
+        with open(path, "rb", opener=_regular) as plain, _unpacked(path, plain) as file:
             number = 0
-            while data := file.readline(_LONGEST_LINE):
+            while data := file.readline(_LONGEST_LINE + 1):
                 number += 1
+                rest = data
+                while len(rest) > _LONGEST_LINE and not rest.endswith(b"\n"):
+                    rest = file.readline(_LONGEST_LINE + 1)
                 if data.strip():
                     yield number, data
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise PromptopsError(f"cannot be read: {reason}", path=path) from error
+
+
+def _regular(path: str, flags: int) -> int:
+    # Whoever opens a pipe would wait for its writer.
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise PromptopsError("not a regular file", path=path)
+    return descriptor
+
+
+def _unpacked(path: str, plain: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    return gzip.GzipFile(fileobj=plain) if path.endswith(".gz") else plain
 
 
 def _event(data: bytes) -> dict[str, Any] | None:
@@ -166,6 +211,12 @@ def _drift(event: dict[str, Any]) -> str | None:
     defined = schemas.schema("event")["$defs"]
     if not isinstance(kind, str) or kind not in defined:
         return f"type {kind!r:.40}, not {', '.join(defined)}"
+    try:
+        json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a lone surrogate, which is no text"
+    except RecursionError:
+        return "nested too deeply"
     return None if _validator(kind).is_valid(event) else schemas.misfit(defined[kind], event) or "does not fit"
 
 

@@ -24,6 +24,7 @@ _ANSWER = "promptops_answer_"
 # What Ibis takes a query to return: asked for it, an engine would create a view, which a reading user may not; and for
 # types that are right already Ibis would leave the casts out, whatever really comes.
 _LOOSE = {"unit": "string", "ts": "decimal(38, 0)", "value": "decimal(38, 9)"}
+_LONG_LINE, _LONGEST_LINE = 16 << 20, 64 << 20
 _ANALYTICS = "pip install 'promptops-git[analytics]'"
 _SCALE = "pip install 'promptops-git[scale]' 'ibis-framework[ENGINE]'"
 _SQL_TYPES = {"int64": "BIGINT", "string": "VARCHAR", "float64": "DOUBLE", "boolean": "BOOLEAN"}
@@ -96,7 +97,7 @@ class Files:
         with tempfile.TemporaryDirectory(prefix="promptops-") as scratch:
             try:
                 with duckdb.connect(config=self._config(scratch)) as connection:
-                    connection.execute(self._define())
+                    self._define(connection)
                     self._answer(connection, queries)
                     answer = connection.execute(sql)
                     names = [column[0] for column in answer.description]
@@ -104,7 +105,17 @@ class Files:
             except duckdb.Error as error:
                 # Its messages quote the query, which is ours, and files, which are named by the user.
                 first = str(error).partition("\n")[0]
-                raise PromptopsError(f"DuckDB could not read the events: {first}", path=self.paths[0]) from error
+                raise PromptopsError(
+                    f"DuckDB could not read the events: {first}",
+                    path=self._at_fault(first),
+                    hint="promptops telemetry check finds the line" if "maximum_object_size" in first else None,
+                ) from error
+
+    def _at_fault(self, message: str) -> str | None:
+        named = [path for path in self.paths if path in message]
+        if named or len(self.paths) > 1:
+            return max(named, key=len, default=None)
+        return self.paths[0]
 
     def _answer(self, connection: Any, queries: Mapping[str, str]) -> None:
         if not queries:
@@ -129,7 +140,17 @@ class Files:
         }
         return {**config, "memory_limit": self._memory_limit} if self._memory_limit else config
 
-    def _define(self) -> str:
+    def _define(self, connection: Any) -> None:
+        try:
+            connection.execute(self._definition())
+        except _duckdb().InvalidInputException as error:
+            if "maximum_object_size" not in str(error):
+                raise
+            # One line that nobody needs must not stop all others. Buffers for it are large, and each thread has some.
+            connection.execute("SET threads = 1")
+            connection.execute(self._definition(_LONGEST_LINE))
+
+    def _definition(self, longest: int = _LONG_LINE) -> str:
         files = "[" + ", ".join(map(_quoted, self.paths)) + "]"
         if self._kind == "parquet":
             # Ibis takes these to be all columns there are, and writes a star for them.
@@ -140,7 +161,7 @@ class Files:
         # JSON costs more to read than all the rest, so it is read once; a line that is none becomes a row of nulls.
         return (
             f"CREATE TEMP TABLE {TABLE} AS FROM read_json({files}, format = 'newline_delimited',"
-            f" columns = {{{columns}}}, ignore_errors = true)"
+            f" columns = {{{columns}}}, ignore_errors = true, maximum_object_size = {longest})"
         )
 
 
@@ -232,17 +253,21 @@ def _duckdb() -> Any:
 
 
 def files(specs: Sequence[str]) -> list[str]:
-    """Return the files of events that paths, patterns and folders name.
+    """Return the files of events that paths, patterns and folders name; of a folder or a pattern only regular files.
 
     Raises:
-        UsageError: one of them names nothing.
+        UsageError: one of them names nothing, or something that is no regular file.
     """
     found: list[str] = []
     for spec in specs:
         if os.path.isdir(spec):
             names = [os.path.join(spec, name) for name in sorted(os.listdir(spec)) if _kind(name, strict=False)]
+        elif os.path.exists(spec) and not os.path.isfile(spec):
+            raise UsageError("not a regular file", path=spec)
         else:
             names = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
+        # Whoever opens a pipe waits for its writer.
+        names = [name for name in names if os.path.isfile(name)]
         if not names:
             raise UsageError(f"there are no events at {spec}", hint="applications write to PROMPTOPS_EVENTS")
         found += names

@@ -190,6 +190,24 @@ def test_entry_that_nothing_can_be_made_of_never_gets_into_service(path, made):
     assert isinstance(served.error, InputError)
 
 
+@pytest.mark.parametrize("name", ["version", "tag", "digest", "salt", "content", "environment", "signature"])
+def test_text_that_cannot_be_encoded_never_gets_into_service(path, name):
+    put(path, entry("1.0.0"))
+    served = Snapshot(str(path))
+    version(served)
+    made = {**entry("1.1.0", 2), "rollout": rollout(5)}
+    whole = {"format": document.FORMAT, "environment": "prod", "created": 1000, "prompts": {NAME: made}}
+    place = {
+        "salt": made["rollout"], "content": made["messages"][0], "environment": whole, "signature": whole,
+    }.get(name, made)  # fmt: skip
+    place[name] = "\ud800"
+    covered = {key: value for key, value in whole.items() if key != "signature"}
+    whole["sha256"] = hashlib.sha256(json.dumps(covered, separators=(",", ":")).encode()).hexdigest()
+    path.write_text(json.dumps(whole))
+    assert version(served) == "1.0.0"
+    assert isinstance(served.error, InputError)
+
+
 @pytest.mark.parametrize("created", [float("nan"), float("inf"), -1, 10**400, True, "1000", None])
 def test_file_of_no_time_is_refused(path, created):
     put(path, entry("1.0.0"))

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tracemalloc
 
 import pytest
 from support import invoke
 
-from promptops.errors import PromptopsError, UsageError
 from promptops.telemetry import checking
 
 NOW = 1_764_000_000_000
@@ -73,9 +73,13 @@ def test_good_events_give_no_finding(tmp_path):
         ({key: value for key, value in outcome(9).items() if key != "latency"}, "drift", '"latency"'),
         (outcome(9, value="good"), "drift", "good"),
         (outcome(9, value=1e13), "drift", "10000000000000"),
+        (outcome(9, value=10**400), "drift", "greater than the maximum"),
         (outcome(9, unit="alice"), "drift", "alice"),
         (outcome(9, ts=1.5), "drift", "1.5"),
         (exposure(9, arm="third"), "drift", "third"),
+        (exposure(9, content={"a": ["\ud800"]}), "drift", "surrogate"),
+        (exposure(9, content={"\ud800": 1}), "drift", "surrogate"),
+        *((outcome(9, **{name: "\ud800"}), "drift", "") for name in outcome(9)),
         (outcome(1), "duplicate", "copy of"),
         (outcome(1, value=0), "duplicate", "other content"),
         (exposure(9, arm="baseline"), "crossover", "other arm"),
@@ -89,6 +93,7 @@ def test_what_is_wrong_is_found_at_its_line(tmp_path, row, kind, words):
     found = only(checking.check([path], now=NOW))
     assert found[:2] == (kind, 4)
     assert words in found[2]
+    assert len(found[2]) <= 200
 
 
 @pytest.mark.parametrize(
@@ -132,15 +137,32 @@ def test_memory_does_not_grow_with_the_files(tmp_path):
     assert peak(4000) < peak(1000) + 100_000
 
 
-def test_files_that_cannot_be_checked_end_in_one_error(tmp_path):
-    with pytest.raises(UsageError, match="JSON Lines"):
-        checking.check([str(tmp_path / "a.parquet")], now=NOW)
-    with pytest.raises(PromptopsError, match="cannot be read"):
-        checking.check([str(tmp_path / "a.jsonl")], now=NOW)
-    broken = tmp_path / "a.jsonl.gz"
+def test_files_that_cannot_be_checked_are_named_and_the_others_are_checked(tmp_path):
+    broken, packed, pipe = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl.zst", tmp_path / "c.jsonl"
     broken.write_bytes(gzip.compress(b"{}\n" * 1000)[:-10])
-    with pytest.raises(PromptopsError, match="cannot be read"):
-        checking.check([str(broken)], now=NOW)
+    packed.write_bytes(b"(\xb5/\xfd")
+    os.mkfifo(pipe)
+    gone, good = str(tmp_path / "d.jsonl"), write(tmp_path / "e.jsonl", *GOOD)
+    report = checking.check([str(broken), str(packed), str(pipe), gone, good], now=NOW)
+    assert report.events == len(GOOD)
+    assert [path for path, _ in report.unread] == [str(broken), str(packed), str(pipe), gone]
+    for (_, reason), words in zip(
+        report.unread, ("cannot be read", "gzip", "regular file", "No such file"), strict=True
+    ):
+        assert words in reason
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_line_that_is_too_long_is_one_finding(tmp_path, suffix):
+    data = b'{"a":"' + b"a" * (50 << 20) + b'"}\n' + json.dumps(outcome(1)).encode() + b"\ntorn\n"
+    path = tmp_path / f"b.jsonl{suffix}"
+    path.write_bytes(gzip.compress(data, 1) if suffix else data)
+    report = checking.check([write(tmp_path / "a.jsonl", exposure(1)), str(path)], now=NOW)
+    assert report.events == 2
+    assert [(found.kind, found.path, found.line) for found in report.findings] == [
+        ("torn", str(path), 1), ("torn", str(path), 3),
+    ]  # fmt: skip
+    assert "longer than 16,777,216 bytes" in report.findings[0].message
 
 
 def test_the_command_says_where_and_how_much(tmp_path):
@@ -158,4 +180,11 @@ def test_the_command_says_where_and_how_much(tmp_path):
     assert done.code == 1
     told = json.loads(done.out)
     assert (told["events"], told["counts"]["orphan"], len(told["findings"])) == (33, 30, 2)
+    (tmp_path / "events-3.jsonl.zst").write_bytes(b"")
+    done = invoke("telemetry", "check", ".", "--json", cwd=tmp_path)
+    assert done.code == 3
+    told = json.loads(done.out)
+    assert (told["events"], [file["path"] for file in told["unread"]]) == (33, ["./events-3.jsonl.zst"])
+    done = invoke("telemetry", "check", ".", cwd=tmp_path)
+    assert (done.code, "events-3.jsonl.zst: not checked:" in done.err) == (3, True)
     assert invoke("telemetry", "check", "nothing-*", cwd=tmp_path).code == 2
