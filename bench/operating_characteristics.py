@@ -42,6 +42,7 @@ from promptops.registry import yaml
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from promptops.evaluation.judging.judge import Judge
     from promptops.evaluation.sampling import Draw
 
 RECORDED = Path(__file__).parent.parent / "tests" / "data" / "recorded" / "smollm2.jsonl.gz"
@@ -66,6 +67,11 @@ class Known(Exam):
     def pools(self) -> dict[str, list[str]]:
         """Return the recorded cases that some guardrail looks at."""
         return self._asked
+
+    def judges(self, pool: str) -> dict[str, Judge]:
+        """Return none: replies were scored before."""
+        del pool
+        return {}
 
     def score(self, draw: Draw, transcript: Transcript) -> Marks:
         """Return the scores of a recorded reply by guardrail name."""

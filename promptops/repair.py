@@ -119,8 +119,8 @@ def _running(git: Git) -> list[str] | None:
                 said = os.fsdecode(file.read())
             with open(f"/proc/{number}/environ", "rb") as file:
                 said += os.fsdecode(file.read())
-        except FileNotFoundError:
-            # It has ended.
+        except (FileNotFoundError, ProcessLookupError):
+            # It has ended, or is about to.
             continue
         except OSError:
             # Somebody else's git: it could be at work anywhere.
