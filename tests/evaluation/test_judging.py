@@ -181,7 +181,7 @@ def test_the_floor_is_the_judge_s_own_or_the_suite_s():
 
 
 def test_evidence_of_one_judge_is_not_continued_by_another(bench):
-    first, _ = run(bench, strict, settings={"budget": {"requests": 60}})
+    first, _ = run(bench, strict, settings={"budget": {"requests": 20}})
     cold = suite(definition(), models={"judge": model(parameters="{temperature: {default: 0}}")})
     second, requests = run(bench, strict, suites=[cold])
     assert (first.verdict, second.verdict) == ("inconclusive", "fail")
