@@ -122,6 +122,8 @@ class Server:
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        # Transports close in the loop's next round.
+        await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -133,10 +135,13 @@ class Server:
             return
         self._connections.add(task)
         try:
-            # Ending is how a connection is closed here; whoever waits for the task must not see it fail.
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            with contextlib.suppress(ConnectionError):
                 while await self._exchange(reader, writer):
                     pass
+        except asyncio.CancelledError:
+            # Ending is how a connection is closed here; whoever waits for the task must not see it fail. What a client
+            # did not read is not waited for: the loop may end before.
+            writer.transport.abort()
         finally:
             self._connections.discard(task)
             writer.close()
