@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptops.errors import PromptopsError, RefusedError
-from promptops.release import authority, ramp
+from promptops.release import authority
 from promptops.rollout import deriving
 
 if TYPE_CHECKING:
@@ -65,15 +65,3 @@ def _problem(
     except PromptopsError as error:
         return error
     return None
-
-
-def of_rollout(newest_first: list[Decision], rollout: str | None) -> list[Decision]:
-    """Return the decisions of one rollout; None for the newest, and all of the chain where there is none."""
-    wanted = rollout or next((each.rollout.id for each in newest_first if each.rollout), None)
-    return [each for each in newest_first if each.rollout and each.rollout.id == wanted]
-
-
-def is_superseded(newest_first: list[Decision], decision: Decision) -> bool:
-    """Return whether a rollout stopped because something else was decided while it ran."""
-    now, newest = decision.rollout, newest_first[0]
-    return now is not None and now.state != ramp.ENDED and (newest.rollout is None or newest.rollout.id != now.id)
